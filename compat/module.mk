@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Flags that every module of the suite shares; included by each module's Kbuild.
+
+vrh := $(abspath $(src)/..)
+ccflags-y += -I$(vrh)/include -I$(vrh)/compat
+ccflags-y += -include $(abspath $(obj)/..)/compat/config.h
+ccflags-y += -DVRH_VERSION='"$(or $(VRH_VERSION),$(shell cat $(vrh)/VERSION))"'
+# Our own builds treat warnings as errors; a DKMS build on a kernel and a
+# compiler that we have not met must not fail for a new warning.
+ccflags-$(VRH_WERROR) += -Werror
