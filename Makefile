@@ -21,6 +21,7 @@ KERNEL ?= 6.12
 BENCH ?= blk
 PAIRS ?= 5
 
+DKMS ?= dkms
 DKMS_NAME := virtio-rh
 DKMS_SRC := $(DESTDIR)/usr/src/$(DKMS_NAME)-$(VERSION)
 DKMS_FILES := Kbuild Makefile VERSION LICENSE dkms.conf compat include \
@@ -72,11 +73,11 @@ modules_install: $(KDIR)/Makefile	## copy built modules below INSTALL_MOD_PATH, 
 install:	## copy to /usr/src and let DKMS build and install for KVER
 	install -d $(DKMS_SRC)
 	cp -R $(DKMS_FILES) $(DKMS_SRC)/
-	dkms add -m $(DKMS_NAME) -v $(VERSION)
-	dkms install -m $(DKMS_NAME) -v $(VERSION) -k $(KVER)
+	$(DKMS) add -m $(DKMS_NAME) -v $(VERSION)
+	$(DKMS) install -m $(DKMS_NAME) -v $(VERSION) -k $(KVER)
 
 uninstall:	## remove every module that DKMS installed, and the sources
-	-dkms remove -m $(DKMS_NAME) -v $(VERSION) --all
+	-$(DKMS) remove -m $(DKMS_NAME) -v $(VERSION) --all
 	rm -rf $(DKMS_SRC)
 
 clean:		## remove what a build made

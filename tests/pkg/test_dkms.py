@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""DKMS adds, builds, installs and removes the suite in private trees."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from conftest import installed_kernels
+
+MODULES = ["virtio_net_rh", "virtio_blk_rh", "virtio_console_rh", "virtio_balloon_rh",
+           "pvclock_rh"]
+
+
+def run(*argv, **kw):
+    """Run a command; a failure shows all that it printed."""
+    done = subprocess.run(argv, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **kw)
+    assert done.returncode == 0, f"{' '.join(map(str, argv))}\n{done.stdout}"
+    return done.stdout
+
+
+class Trees:
+    """A source, a DKMS and an install tree of our own, so that the machine stays as it is.
+
+    dkms writes its log and weak-updates state below the same roots; depmod is kept from
+    the machine's /lib/modules by the install tree.
+    """
+
+    def __init__(self, root, repo):
+        self.root = root
+        self.repo = repo
+        self.installtree = root / "lib/modules"
+        self.version = (repo / "VERSION").read_text().strip()
+        for name in ("usr/src", "var/lib/dkms", "lib/modules"):
+            (root / name).mkdir(parents=True)
+        self.dkms = ["dkms", "--sourcetree", str(root / "usr/src"),
+                     "--dkmstree", str(root / "var/lib/dkms"),
+                     "--installtree", str(self.installtree)]
+
+    def make(self, target, kernel):
+        """`make install` or `make uninstall`, as the README says it."""
+        return run("make", "-C", self.repo, target, f"KVER={kernel}", f"DESTDIR={self.root}",
+                   f"DKMS={' '.join(self.dkms)}")
+
+    def status(self):
+        """What `dkms status` says of the suite."""
+        return run(*self.dkms, "status", "-m", "virtio-rh")
+
+    def modules(self, kernel):
+        """Names of our modules in the install tree."""
+        found = (self.installtree / kernel).rglob("*_rh.ko*")
+        return sorted(p.name.split(".")[0] for p in found)
+
+
+@pytest.fixture
+def trees(tmp_path, repo):
+    """Private trees, built as root: dkms wants it."""
+    if not shutil.which("dkms"):
+        pytest.fail("dkms is not installed: apt-get install dkms")
+    return Trees(tmp_path, repo)
+
+
+@pytest.mark.parametrize("kernel", installed_kernels() or ["no headers installed"])
+def test_install_and_uninstall(trees, kernel):
+    """All five modules arrive in updates/, carry our version, and leave without a trace."""
+    (trees.installtree / kernel).mkdir()
+    trees.make("install", kernel)
+    assert re.search(rf"virtio-rh/{re.escape(trees.version)}, {re.escape(kernel)}.*: installed",
+                     trees.status())
+    assert trees.modules(kernel) == sorted(MODULES)
+    for path in (trees.installtree / kernel).rglob("*_rh.ko*"):
+        assert "updates" in path.parent.parts
+        assert run("modinfo", "-F", "version", path).strip() == trees.version
+        assert run("modinfo", "-F", "license", path).strip() == "GPL"
+    trees.make("uninstall", kernel)
+    assert "virtio-rh" not in trees.status()
+    assert trees.modules(kernel) == []
+    assert not list((trees.root / "usr/src").iterdir())
+
+
+def test_version_has_one_source(repo):
+    """dkms.conf takes its version from VERSION."""
+    out = run("bash", "-c", '. ./dkms.conf && echo "$PACKAGE_VERSION"', cwd=repo)
+    assert out.strip() == (repo / "VERSION").read_text().strip()
