@@ -135,7 +135,7 @@ static inline int vrh_features_print(struct virtio_device *vdev, const struct vr
  * vrh_probe_failed() - leave the device to the next driver
  * @vdev: device that the driver could not take
  *
- * A failing probe falls through to the in-tree driver, but the core neither
+ * After a failing probe the core tries the next driver, but it neither
  * resets the device nor clears DRIVER and FEATURES_OK for it. Call this last in
  * the error path of probe(), when the virtqueues are gone.
  *
