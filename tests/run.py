@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Runs the stages of `make check` one after the other and adds up what they counted.
+
+Each stage is a pytest run of its own, so that one stage's fixtures never meet another's. A
+stage that fails does not stop the next one: the last line tells all.
+"""
+
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree
+
+REPO = pathlib.Path(__file__).resolve().parents[1]
+
+#: Name of a stage, what pytest runs for it. In the order of what fails fastest.
+STAGES = {
+    "static": ["tests/static/test_static.py"],
+    "build": ["tests/static/test_builds.py"],
+    "unit": ["bench"],
+    "packages": ["tests/pkg"],
+    "guests": ["tests/vm"],
+}
+
+
+def count(report):
+    """(passed, failed, skipped) of a JUnit report; errors count as failures."""
+    passed = failed = skipped = 0
+    try:
+        root = xml.etree.ElementTree.parse(report).getroot()
+    except (OSError, xml.etree.ElementTree.ParseError):
+        return 0, 1, 0
+    for suite in root.iter("testsuite"):
+        bad = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+        skip = int(suite.get("skipped", 0))
+        failed += bad
+        skipped += skip
+        passed += int(suite.get("tests", 0)) - bad - skip
+    return passed, failed, skipped
+
+
+def run(stage, targets):
+    """Runs one stage; returns (passed, failed, skipped, seconds)."""
+    begun = time.monotonic()
+    print(f"\n=== {stage}: {' '.join(targets)}", flush=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        report = os.path.join(scratch, "report.xml")
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-v", "--tb=short", "--durations=5", "-rs",
+             "-p", "no:cacheprovider", f"--junitxml={report}", *targets], cwd=REPO)
+        passed, failed, skipped = count(report)
+    # pytest's own trouble (no test collected, an internal error) counts as one failure.
+    if done.returncode and not failed:
+        failed = 1
+    return passed, failed, skipped, time.monotonic() - begun
+
+
+def main(names):
+    """Runs the named stages, or all; exit status 0 if something ran and nothing failed."""
+    unknown = [n for n in names if n not in STAGES]
+    if unknown:
+        print(f"check: no stage '{unknown[0]}'; stages: {', '.join(STAGES)}", file=sys.stderr)
+        return 2
+    totals = [0, 0, 0]
+    lines = []
+    for stage in names or STAGES:
+        *counts, seconds = run(stage, STAGES[stage])
+        totals = [a + b for a, b in zip(totals, counts)]
+        lines.append(f"{stage:10} {counts[0]:4} passed {counts[1]:4} failed {counts[2]:4} skipped"
+                     f" {seconds:7.0f} s")
+    passed, failed, skipped = totals
+    print("\n" + "\n".join(lines))
+    print(f"\n{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
