@@ -24,7 +24,7 @@ PAIRS ?= 5
 DKMS ?= dkms
 DKMS_NAME := virtio-rh
 DKMS_SRC := $(DESTDIR)/usr/src/$(DKMS_NAME)-$(VERSION)
-DKMS_FILES := Kbuild Makefile VERSION LICENSE dkms.conf compat include \
+DKMS_FILES := Kbuild Makefile VERSION LICENSE dkms.conf compat include packaging \
 	virtio_net_rh virtio_blk_rh virtio_console_rh virtio_balloon_rh pvclock
 
 .DEFAULT_GOAL := help
@@ -45,8 +45,8 @@ $(KDIR)/Makefile:
 modules: $(KDIR)/Makefile	## build the five modules, warnings are errors
 	$(KBUILD) $(STRICT) KUNIT=$(KUNIT) modules
 
-dkms: $(KDIR)/Makefile	## build as DKMS does: warnings stay warnings
-	$(KBUILD) modules
+dkms: $(KDIR)/Makefile	## build as DKMS does, in its own copy of the tree
+	packaging/dkms-build $(KVER) $(KDIR)
 
 sparse: $(KDIR)/Makefile	## check the modules with sparse, endianness included
 	tests/static/sparse $(KDIR)
