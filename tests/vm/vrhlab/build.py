@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Builds the modules for a kernel and stages them as a guest sees them.
+
+The stage is a lib/modules tree: the stock modules that a virtio guest can need, ours in
+updates/, and depmod's tables, so that in the guest plain modprobe works.
+"""
+
+import dataclasses
+import filecmp
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+from . import host, kernels, packages, tree
+
+#: Directories of a module that is not named like its directory.
+DIRECTORIES = {"pvclock_rh": "pvclock"}
+
+#: Where stock modules are taken from for the stage, with all they depend on. All of them
+#: would cost seven seconds of depmod at each build.
+STOCK_PARTS = ("kernel/block/", "kernel/crypto/", "kernel/drivers/block/", "kernel/drivers/char/",
+               "kernel/drivers/md/", "kernel/drivers/ptp/", "kernel/drivers/vdpa/",
+               "kernel/drivers/vhost/", "kernel/drivers/virtio/", "kernel/fs/9p/",
+               "kernel/fs/ext4/", "kernel/fs/fuse/", "kernel/fs/overlayfs/", "kernel/fs/xfs/",
+               "kernel/lib/", "kernel/net/9p/", "kernel/net/8021q/", "kernel/net/bridge/",
+               "kernel/net/core/", "kernel/net/ipv6/", "kernel/net/packet/", "kernel/net/sched/",
+               "kernel/net/vmw_vsock/", "kernel/drivers/net/tun", "kernel/drivers/net/veth",
+               "kernel/drivers/net/virtio_net", "kernel/drivers/net/net_failover",
+               "kernel/drivers/net/bonding/", "kernel/drivers/net/dummy", "kernel/lib/test_")
+
+
+@dataclasses.dataclass(frozen=True)
+class Build:
+    """The modules of one tree for one kernel."""
+
+    kernel: kernels.Kernel
+    stage: pathlib.Path     #: its lib/modules is mounted on /lib/modules in a guest
+    modules: tuple          #: names of our modules in it
+
+    @property
+    def directory(self):
+        """The stage's lib/modules/RELEASE."""
+        return self.stage / "lib/modules" / self.kernel.release
+
+
+def build(name, source=None, modules=None, kunit=None, verbose=False):
+    """Builds the tree SOURCE (this checkout) for kernel NAME and stages it.
+
+    MODULES restricts the build to these modules: while others are broken, for instance.
+    """
+    kernel = kernels.get(name)
+    source = pathlib.Path(source or host.repository())
+    if not (source / "Kbuild").exists():
+        raise host.LabError(f"{source} is not a tree of virtio-rh: it has no Kbuild")
+    packages.ensure(packages.BUILD, "building modules")
+    key = tree.key(source)
+    copy = host.cache_dir() / "build" / name / key
+    with host.locked(copy.with_name(f"{key}.lock"), f"build of {source} for {name}"):
+        tree.sync(source, copy)
+        variables = ["W=1", "VRH_WERROR=y"]
+        if modules:
+            directories = [DIRECTORIES.get(module, module) for module in modules]
+            variables.append(f"vrh-modules={' '.join(directories)}")
+        if kernel.debug if kunit is None else kunit:
+            variables.append("KUNIT=1")
+        _make(kernel, copy, variables, verbose)
+        stage = host.cache_dir() / "stage" / name / key
+        return Build(kernel, stage, _stage(kernel, copy, stage))
+
+
+def stock(name):
+    """The stage of a kernel without our modules."""
+    kernel = kernels.get(name)
+    stage = host.cache_dir() / "stage" / name / "stock"
+    with host.locked(stage.with_name("stock.lock"), f"stage of {name}"):
+        return Build(kernel, stage, _stage(kernel, None, stage))
+
+
+def _make(kernel, copy, variables, verbose):
+    """Runs the kernel's build system on COPY; on failure the whole output is shown."""
+    make = ["make", "-s", f"-j{os.cpu_count()}", "-C", kernel.headers, f"M={copy}", *variables,
+            "modules"]
+    if kernel.root:
+        from . import trixie
+        make = trixie.command(kernel.root, copy, make)
+    host.say(f"building modules for {kernel.release}")
+    # modules.order of an earlier, wider build would name modules that are gone.
+    done = subprocess.run([str(a) for a in make], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL,
+                          stderr=subprocess.STDOUT, text=True, errors="replace")
+    if done.returncode or verbose:
+        sys.stderr.write(done.stdout)
+    if done.returncode:
+        raise host.LabError(f"the modules do not build for {kernel.release}")
+
+
+def _stage(kernel, copy, stage):
+    """Brings the stage up to date; returns the names of our modules."""
+    target = stage / "lib/modules" / kernel.release
+    changed = False
+    if not (target / "stock").exists():
+        shutil.rmtree(target, ignore_errors=True)
+        _link_stock(kernel, target)
+        changed = True
+    built = {path.name: path for path in _built(copy)} if copy else {}
+    updates = target / "updates"
+    updates.mkdir(exist_ok=True)
+    for path in updates.iterdir():
+        if path.name not in built:
+            path.unlink()
+            changed = True
+    for name, path in built.items():
+        if not (updates / name).exists() or not filecmp.cmp(path, updates / name, shallow=False):
+            shutil.copy2(path, updates / name)
+            changed = True
+    if changed or not (target / "modules.dep.bin").exists():
+        host.call(["/usr/sbin/depmod", "-b", stage, kernel.release])
+    return tuple(sorted(name.removesuffix(".ko") for name in built))
+
+
+def _built(copy):
+    """The modules that the last build in COPY made, by its modules.order."""
+    order = (copy / "modules.order").read_text().split()
+    for line in order:
+        # Relative to M= since 6.13, to the kernel tree or absolute before.
+        path = pathlib.Path(line).with_suffix(".ko")
+        path = path if path.is_absolute() else copy / path
+        if not path.exists():
+            raise host.LabError(f"the build did not leave {path}")
+        yield path
+
+
+def closure(dependencies, names):
+    """NAMES and all modules they need, in the order in which they must be loaded."""
+    ordered = []
+
+    def visit(name):
+        if name not in ordered:
+            for needed in reversed(dependencies[name]):
+                visit(needed)
+            ordered.append(name)
+    for name in names:
+        visit(name)
+    return ordered
+
+
+def read_dependencies(directory):
+    """modules.dep of a lib/modules/RELEASE directory as a dictionary of lists."""
+    found = {}
+    for line in (pathlib.Path(directory) / "modules.dep").read_text().splitlines():
+        name, _, needed = line.partition(":")
+        found[name] = needed.split()
+    return found
+
+
+def _link_stock(kernel, target):
+    """Hard links to the stock modules a virtio guest can need, and modules.builtin."""
+    dependencies = read_dependencies(kernel.modules)
+    wanted = [name for name in dependencies if kernel.debug or name.startswith(STOCK_PARTS)]
+    for name in closure(dependencies, wanted):
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        os.link(kernel.modules / name, target / name)
+    for name in ("modules.builtin", "modules.builtin.modinfo", "modules.order"):
+        if (kernel.modules / name).exists():
+            shutil.copy2(kernel.modules / name, target / name)
+    (target / "stock").touch()
