@@ -38,6 +38,14 @@ class Build:
     kernel: kernels.Kernel
     stage: pathlib.Path     #: its lib/modules is mounted on /lib/modules in a guest
     modules: tuple          #: names of our modules in it
+    tree: pathlib.Path | None = None    #: the copy that was built, compat/config.h in it
+
+    def run(self, argv):
+        """Runs ARGV where the modules are built, in the Debian 13 root for 7.3: its output."""
+        if self.kernel.root:
+            from . import trixie
+            argv = trixie.command(self.kernel.root, self.tree, argv)
+        return host.call(argv)
 
     @property
     def directory(self):
@@ -67,7 +75,7 @@ def build(name, source=None, modules=None, kunit=None, verbose=False):
             variables.append("KUNIT=1")
         _make(kernel, copy, variables, verbose)
         stage = host.cache_dir() / "stage" / name / key
-        return Build(kernel, stage, _stage(kernel, copy, stage))
+        return Build(kernel, stage, _stage(kernel, copy, stage), copy)
 
 
 def stock(name):
