@@ -1,21 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Paths that the package tests share."""
+"""Paths that the package tests share, and the lab's kernels."""
 
 import os
 import pathlib
+import sys
 
 import pytest
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPO / "tests/vm"))
+
+#: Kernels whose headers are packaged; the debug kernel's are not.
+KERNELS = [name for name in (os.environ.get("VRH_KERNELS") or "6.1,6.12,7.3").split(",")
+           if name != "debug"]
 
 
 @pytest.fixture
 def repo():
     """The top of the checkout."""
     return REPO
-
-
-def installed_kernels():
-    """Versions of all kernels whose headers stand in /lib/modules of this machine."""
-    return sorted(p.parent.name for p in pathlib.Path("/lib/modules").glob("*/build")
-                  if os.path.exists(p / "Makefile"))

@@ -7,7 +7,8 @@ import subprocess
 
 import pytest
 
-from conftest import installed_kernels
+from conftest import KERNELS
+from vrhlab import host, kernels, trixie
 
 MODULES = ["virtio_net_rh", "virtio_blk_rh", "virtio_console_rh", "virtio_balloon_rh",
            "pvclock_rh"]
@@ -15,8 +16,9 @@ MODULES = ["virtio_net_rh", "virtio_blk_rh", "virtio_console_rh", "virtio_balloo
 
 def run(*argv, **kw):
     """Run a command; a failure shows all that it printed."""
+    argv = [str(word) for word in argv]
     done = subprocess.run(argv, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **kw)
-    assert done.returncode == 0, f"{' '.join(map(str, argv))}\n{done.stdout}"
+    assert done.returncode == 0, f"{' '.join(argv)}\n{done.stdout}"
     return done.stdout
 
 
@@ -28,105 +30,107 @@ def is_stub(path):
 class Trees:
     """A source, a DKMS and an install tree of our own, so that the machine stays as it is.
 
-    dkms writes its log and weak-updates state below the same roots; depmod is kept from
-    the machine's /lib/modules by the install tree.
+    Everything runs as root, as dkms wants it; for 7.3 in the Debian 13 root, with its dkms.
     """
 
-    def __init__(self, root, repo):
-        self.root = root
-        self.repo = repo
-        self.installtree = root / "lib/modules"
-        self.version = (repo / "VERSION").read_text().strip()
-        for name in ("usr/src", "var/lib/dkms", "lib/modules"):
-            (root / name).mkdir(parents=True)
-        self.dkms = ["dkms", "--sourcetree", str(root / "usr/src"),
-                     "--dkmstree", str(root / "var/lib/dkms"),
-                     "--installtree", str(self.installtree)]
+    def __init__(self, root, source, kernel):
+        self.root, self.source, self.kernel = root, source, kernel
+        self.sources = root / "usr/src"
+        self.updates = root / "lib/modules" / kernel.release
+        for path in (self.sources, root / "var/lib/dkms", self.updates):
+            path.mkdir(parents=True)
+        # dkms 3.2 looks for the headers below the install tree.
+        (self.updates / "build").symlink_to(kernel.headers)
+        self.dkms = ["dkms", "--sourcetree", self.sources, "--dkmstree", root / "var/lib/dkms",
+                     "--installtree", root / "lib/modules"]
+        if kernel.root:
+            trixie.root([f"linux-headers-{kernel.release}", "dkms"])
 
-    def make(self, target, kernel):
+    def run(self, *argv):
+        """Runs a command where the kernel's headers are."""
+        if self.kernel.root:
+            return run(*trixie.command(self.kernel.root, self.root, argv, "0:0"))
+        return run(*host.as_root(argv))
+
+    def make(self, target):
         """`make install` or `make uninstall`, as the README says it."""
-        return run("make", "-C", self.repo, target, f"KVER={kernel}", f"DESTDIR={self.root}",
-                   f"DKMS={' '.join(self.dkms)}")
+        try:
+            return self.run("make", "-C", self.source, target, f"KVER={self.kernel.release}",
+                            f"DESTDIR={self.root}", f"DKMS={' '.join(map(str, self.dkms))}")
+        except AssertionError as error:
+            logs = [log.read_text() for log in self.root.rglob("make.log")]
+            raise AssertionError("\n".join([str(error), *logs])) from None
 
     def status(self):
         """What `dkms status` says of the suite."""
-        return run(*self.dkms, "status", "-m", "virtio-rh")
+        return self.run(*self.dkms, "status", "-m", "virtio-rh")
 
-    def modules(self, kernel):
-        """Names of our modules in the install tree."""
-        found = (self.installtree / kernel).rglob("*_rh.ko*")
-        return sorted(p.name.split(".")[0] for p in found)
-
-
-@pytest.fixture
-def trees(tmp_path, repo):
-    """Private trees, built as root: dkms wants it."""
-    if not shutil.which("dkms"):
-        pytest.fail("dkms is not installed: apt-get install dkms")
-    return Trees(tmp_path, repo)
+    def modules(self):
+        """{name: path} of our modules in the install tree."""
+        return {path.name.split(".")[0]: path for path in self.updates.rglob("*_rh.ko*")}
 
 
-@pytest.mark.parametrize("kernel", installed_kernels() or ["no headers installed"])
-def test_install_and_uninstall(trees, kernel):
-    """All five modules arrive in updates/, carry our version, and leave without a trace."""
-    (trees.installtree / kernel).mkdir()
-    trees.make("install", kernel)
-    assert re.search(rf"virtio-rh/{re.escape(trees.version)}, {re.escape(kernel)}.*: installed",
-                     trees.status())
-    assert trees.modules(kernel) == sorted(MODULES)
-    for path in (trees.installtree / kernel).rglob("*_rh.ko*"):
-        assert "updates" in path.parent.parts
-        assert run("modinfo", "-F", "version", path).strip() == trees.version
-        assert run("modinfo", "-F", "license", path).strip() == "GPL"
-        assert not is_stub(path)
-    trees.make("uninstall", kernel)
-    assert "virtio-rh" not in trees.status()
-    assert trees.modules(kernel) == []
-    assert not list((trees.root / "usr/src").iterdir())
-
-
-def break_module(repo, where):
-    """A copy of the tree in WHERE whose network driver does not compile."""
+def copy_tree(repo, where):
+    """A copy of the checkout in WHERE, without what git ignores."""
     names = run("git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=repo).split()
     for name in names:
         if (repo / name).is_file():
             (where / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(repo / name, where / name)
-    with open(where / "virtio_net_rh/main.c", "a") as main:
-        main.write("#error a newer kernel changed something\n")
     return where
 
 
-@pytest.fixture
-def kernel():
-    """One kernel whose headers this machine has."""
-    found = installed_kernels()
-    if not found:
-        pytest.fail("no kernel headers are installed")
-    return found[0]
+def break_module(tree):
+    """Makes the network driver of a tree fail to compile."""
+    with open(tree / "virtio_net_rh/main.c", "a") as main:
+        main.write("#error a newer kernel changed something\n")
 
 
-def test_newer_kernel_gets_a_placeholder(tmp_path, repo, kernel):
+@pytest.fixture(params=KERNELS)
+def trees(request, tmp_path, repo):
+    """Private trees for a kernel, around a copy of the checkout."""
+    kernel = kernels.get(request.param)
+    return Trees(tmp_path, copy_tree(repo, tmp_path / "tree"), kernel)
+
+
+def test_install_and_uninstall(trees, repo):
+    """All five modules arrive in updates/, carry our version, and leave without a trace."""
+    version = (repo / "VERSION").read_text().strip()
+    release = trees.kernel.release
+    trees.make("install")
+    assert re.search(rf"virtio-rh/{re.escape(version)}, {re.escape(release)}.*: installed",
+                     trees.status())
+    found = trees.modules()
+    assert sorted(found) == sorted(MODULES)
+    for path in found.values():
+        assert "updates" in path.parent.parts
+        assert run("modinfo", "-F", "version", path).strip() == version
+        assert run("modinfo", "-F", "license", path).strip() == "GPL"
+        assert not is_stub(path)
+    trees.make("uninstall")
+    assert "virtio-rh" not in trees.status()
+    assert trees.modules() == {}
+    assert not list(trees.sources.iterdir())
+
+
+@pytest.mark.parametrize("trees", KERNELS[:1], indirect=True)
+def test_newer_kernel_gets_a_placeholder(trees):
     """Beyond the tested range one broken module costs that module, not the upgrade."""
-    (tmp_path / "tree").mkdir()
-    tree = break_module(repo, tmp_path / "tree")
-    (tree / "packaging/SUPPORTED").write_text("5.10\tan older kernel than this one\n")
-    trees = Trees(tmp_path / "root", tree)
-    (trees.installtree / kernel).mkdir()
-    trees.make("install", kernel)
-    stubs = {p.name.split(".")[0]: is_stub(p)
-             for p in (trees.installtree / kernel).rglob("*_rh.ko*")}
-    assert stubs == {name: name == "virtio_net_rh" for name in MODULES}
-    aliases = run("modinfo", "-F", "alias", next((trees.installtree / kernel).rglob(
-        "virtio_net_rh.ko*")))
-    assert aliases.strip() == ""
+    break_module(trees.source)
+    (trees.source / "packaging/SUPPORTED").write_text("5.10\tan older kernel than this one\n")
+    trees.make("install")
+    found = trees.modules()
+    assert {name: is_stub(path) for name, path in found.items()} == \
+        {name: name == "virtio_net_rh" for name in MODULES}
+    assert run("modinfo", "-F", "alias", found["virtio_net_rh"]).strip() == ""
 
 
-def test_broken_build_on_a_tested_kernel_is_an_error(tmp_path, repo, kernel):
+@pytest.mark.parametrize("trees", KERNELS[:1], indirect=True)
+def test_broken_build_on_a_tested_kernel_is_an_error(trees):
     """Within the tested range a module that does not compile fails the DKMS build."""
-    tree = break_module(repo, tmp_path)
-    done = subprocess.run(["make", "-C", tree, "dkms", f"KVER={kernel}"], text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    break_module(trees.source)
+    done = subprocess.run(["make", "-C", trees.source, "dkms", f"KVER={trees.kernel.release}"],
+                          text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert done.returncode != 0
     assert "is a tested kernel and the modules do not build" in done.stdout
 
