@@ -46,9 +46,9 @@ def test_checkpatch():
 
 def test_shellcheck():
     """Shell scripts hold against shellcheck."""
-    scripts = [p for p in files() if re.search(r"\b(sh|bash)$", shebang(p))]
+    scripts = [p for p in files() if p.suffix == ".sh" or re.search(r"\b(sh|bash)$", shebang(p))]
     assert scripts
-    assert findings(["shellcheck", *scripts]) == ""
+    assert findings(["shellcheck", "-x", *scripts]) == ""
 
 
 def test_flake8():
