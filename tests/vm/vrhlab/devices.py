@@ -64,7 +64,8 @@ def option(device):
     device = dict(device)
     words = [device.pop("driver")]
     for key, value in device.items():
-        value = {True: "on", False: "off"}.get(value, value)
+        if isinstance(value, bool):
+            value = "on" if value else "off"
         words.append(f"{key}={value}")
     return ",".join(words)
 
@@ -96,13 +97,13 @@ class Disk(Device):
             subprocess.run(["truncate", "-s", self.size, self.path], check=True)
 
     def backend(self):
-        options = {"if": "none", "id": f"drive-{self.ident}", "file": self.path, "format": "raw",
-                   "cache": self.cache, "discard": "unmap", "detect-zeroes": "off"}
-        if self.cache == "none":
-            options["aio"] = "threads"
-        if self.readonly:
-            options["readonly"] = "on"
-        words = ["-drive", ",".join(f"{key}={value}" for key, value in options.items())]
+        # A -drive would vanish with the device when it is unplugged; a -blockdev stays.
+        options = {"driver": "raw", "node-name": f"drive-{self.ident}",
+                   "read-only": "on" if self.readonly else "off", "discard": "unmap",
+                   "cache.direct": "on" if self.cache == "none" else "off",
+                   "file.driver": "file", "file.filename": self.path, "file.discard": "unmap",
+                   "file.cache.direct": "on" if self.cache == "none" else "off"}
+        words = ["-blockdev", ",".join(f"{key}={value}" for key, value in options.items())]
         if self.iothread:
             words = ["-object", f"iothread,id=thread-{self.ident},poll-max-ns=0", *words]
         return words

@@ -187,20 +187,32 @@ class Guest:
 
     def _connect(self):
         """Connects to QEMU's sockets once they are there."""
-        deadline = time.monotonic() + 20
-        while not (self.directory / "qmp").exists():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                log = (self.directory / "qemu.log").read_text(errors="replace")
-                raise host.LabError(f"QEMU did not start:\n{log}\n"
-                                    f"{(self.directory / 'qemu.txt').read_text()}")
-            time.sleep(0.02)
-        time.sleep(0.05)
-        self.qmp = QMP(self.directory / "qmp")
+        try:
+            self.qmp = QMP(self._socket("qmp"))
+        except QMPError as error:
+            raise self._refused(error)
         self._cleanup.callback(self.qmp.close)
-        self._port = socket.socket(socket.AF_UNIX)
-        self._port.connect(str(self.directory / "agent"))
+        self._port = self._socket("agent")
         self._cleanup.callback(self._port.close)
         threading.Thread(target=self._read, daemon=True).start()
+
+    def _socket(self, name):
+        """A connection to the socket NAME of QEMU, which may still be starting."""
+        deadline = time.monotonic() + 20
+        connection = socket.socket(socket.AF_UNIX)
+        while True:
+            try:
+                connection.connect(str(self.directory / name))
+                return connection
+            except OSError as error:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    raise self._refused(error)
+            time.sleep(0.02)
+
+    def _refused(self, error):
+        log = (self.directory / "qemu.log").read_text(errors="replace")
+        return host.LabError(f"QEMU did not start ({error}):\n{log}\n"
+                             f"{(self.directory / 'qemu.txt').read_text()}")
 
     def _read(self):
         """Hands the agent's answers to those who wait for them."""

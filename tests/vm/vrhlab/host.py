@@ -82,6 +82,9 @@ def locked(path, what):
         yield
 
 
+_held = 0   # guest slots that this process holds
+
+
 @contextlib.contextmanager
 def guest_slot():
     """Holds one of the machine's guest slots: as many as processors, or VRH_SLOTS.
@@ -89,7 +92,11 @@ def guest_slot():
     A guest under TCG takes a whole processor for each of its own; more guests than
     processors make every guest slow enough to break timeouts.
     """
+    global _held
     count = int(os.environ.get("VRH_SLOTS") or os.cpu_count() or 1)
+    if _held >= count:
+        raise LabError(f"this process runs {_held} guests already and the machine has {count} "
+                       "slots for guests (VRH_SLOTS)")
     directory = cache_dir() / "slots"
     directory.mkdir(exist_ok=True)
     begun, said = time.monotonic(), False
@@ -103,9 +110,11 @@ def guest_slot():
                 continue
             if said:
                 say(f"got a guest slot after {time.monotonic() - begun:.0f} s")
+            _held += 1
             try:
                 yield
             finally:
+                _held -= 1
                 handle.close()
             return
         if not said:

@@ -3,7 +3,6 @@
 
 import json
 import queue
-import socket
 import threading
 import time
 
@@ -13,11 +12,10 @@ class QMPError(Exception):
 
 
 class QMP:
-    """A connection to QEMU's monitor socket."""
+    """QEMU's monitor on a connected socket."""
 
-    def __init__(self, path):
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.connect(str(path))
+    def __init__(self, connection):
+        self._socket = connection
         self._lock = threading.Lock()
         self._answers = queue.Queue()
         self._changed = threading.Condition()

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Fixtures of the guest tests; tests/vm/README.md shows how a test uses them.
+
+VRH_KERNELS  kernels to test on ("6.1 6.12"); all four if unset
+VRH_TREE     tree whose modules are built and tested; this checkout if unset
+VRH_MODULES  build these modules only ("virtio_blk_rh,pvclock_rh")
+"""
+
+import os
+import pathlib
+import re
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+from vrhlab import Guest, binding, build, host, kernels  # noqa: E402
+
+
+def _words(name):
+    return [word for word in re.split(r"[\s,]+", os.environ.get(name, "")) if word]
+
+
+KERNELS = _words("VRH_KERNELS") or list(kernels.NAMES)
+_builds = {}
+
+
+class Lab:
+    """What the fixtures of one test share: the kernel, its modules, the guests."""
+
+    def __init__(self, kernel, pool):
+        self.kernel = kernel
+        self.guests = []        # guests whose health this test answers for
+        self._own = []          # guests that end with the test
+        self._pool = pool
+
+    @property
+    def built(self):
+        """The modules of the tree for this kernel, built once in a session."""
+        if self.kernel not in _builds:
+            try:
+                _builds[self.kernel] = build.build(self.kernel, os.environ.get("VRH_TREE"),
+                                                   _words("VRH_MODULES") or None)
+            except host.LabError as error:
+                _builds[self.kernel] = error
+        if isinstance(_builds[self.kernel], host.LabError):
+            raise _builds[self.kernel]
+        return _builds[self.kernel]
+
+    def need(self, *modules):
+        """Skips the test, visibly, while a module does not exist for this kernel yet."""
+        for module in modules:
+            if not exists(self.built, module):
+                pytest.skip(f"{module} is not there yet on {self.kernel}")
+
+    def boot(self, **options):
+        """A guest of its own for the test: options are those of vrhlab.Guest."""
+        self._pool.close()
+        guest = self._make(options)
+        guest.__enter__()
+        self._own.append(guest)
+        self.guests.append(guest)
+        return guest
+
+    def share(self, key, **options):
+        """A booted guest that tests of a module reuse: the same KEY, the same guest.
+
+        For tests that leave a guest as they found it. A new KEY ends the guest of the
+        one before; a guest that is found unhealthy is not used again. `devices` may be a
+        function that makes the list.
+        """
+        guest = self._pool.get((self.kernel, key), lambda: self._make(options))
+        self.guests.append(guest)
+        return guest
+
+    def _make(self, options):
+        options = dict(options)
+        if callable(options.get("devices")):
+            options["devices"] = options["devices"]()
+        if "built" not in options:
+            options["built"] = self.built
+        return Guest(self.kernel, **options)
+
+    def judge(self):
+        """Raises if a guest of this test is not healthy."""
+        for guest in self.guests:
+            guest.assert_healthy()
+        for guest in self._own:
+            guest.check_leaks()
+
+    def close(self):
+        """Ends the guests of the test."""
+        for guest in self._own:
+            guest.stop()
+
+
+class Pool:
+    """The guest that tests share: one at a time, as guests are what the machine has least of."""
+
+    def __init__(self):
+        self.key = self.guest = None
+
+    def get(self, key, make):
+        """The guest for KEY, booted if it is not the one that runs."""
+        if self.guest and (self.key != key or not healthy(self.guest)):
+            self.close()
+        if not self.guest:
+            guest = make()
+            guest.__enter__()
+            self.key, self.guest = key, guest
+        return self.guest
+
+    def close(self):
+        """Ends the shared guest; raises if it leaked."""
+        guest, self.guest = self.guest, None
+        if guest:
+            try:
+                if healthy(guest):
+                    guest.check_leaks()
+            finally:
+                guest.stop()
+
+
+def healthy(guest):
+    """True if a guest can be used for another test."""
+    try:
+        guest.assert_healthy()
+        return guest.run("true", timeout=10).ok
+    except host.LabError:
+        return False
+
+
+def exists(built, module):
+    """True if MODULE was built and drives something (a placeholder has no alias)."""
+    if module not in built.modules:
+        return False
+    path = built.directory / "updates" / f"{module}.ko"
+    return module == "pvclock_rh" or bool(
+        host.call(["/usr/sbin/modinfo", "-F", "alias", path]).strip())
+
+
+@pytest.fixture(scope="module", params=KERNELS)
+def kernel(request):
+    """Name of the kernel a test runs on: each of 6.1, 6.12, 7.3, debug, or VRH_KERNELS."""
+    return request.param
+
+
+@pytest.fixture(params=["in-tree", "ours"])
+def driver(request):
+    """Which driver a functional test uses: in-tree first, so that a broken test shows."""
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def _pool():
+    pool = Pool()
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def lab(kernel, _pool, request):
+    """The lab of one test: `lab.boot(...)`, `lab.share(key, ...)`, `lab.need("virtio_blk_rh")`."""
+    made = Lab(kernel, _pool)
+    request.node.vrh_lab = made
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def take(lab):
+    """binding.take, but it skips where the driver is ours and not there yet."""
+    def move(guest, kind, which="ours", name=None):
+        if which == "ours":
+            lab.need(binding.OURS[kind])
+        return binding.take(guest, kind, which, name)
+    return move
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """Runs a test, then judges its guests: an unhealthy guest fails the test."""
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    pyfuncitem.obj(**arguments)
+    made = getattr(pyfuncitem, "vrh_lab", None)
+    if made:
+        made.judge()
+    return True
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Puts the consoles of a failed test's guests into its report."""
+    outcome = yield
+    report = outcome.get_result()
+    made = getattr(item, "vrh_lab", None)
+    if report.when == "call" and report.failed and made:
+        for number, guest in enumerate(made.guests):
+            if guest.directory and "---- console ----" not in str(report.longrepr):
+                report.sections.append((f"console of guest {number} ({guest.kernel.release})",
+                                        "\n".join(guest.console().splitlines()[-150:])))

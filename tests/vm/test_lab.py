@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The lab itself: guests boot, sick kernels are seen, counters tell the truth."""
+
+import pytest
+
+from vrhlab import Disk, GuestDied, GuestUnhealthy, UserNet, build, counters, verdict
+
+
+def stock(lab, **options):
+    """A shared guest without our modules."""
+    return lab.share("stock", built=build.stock(lab.kernel), **options)
+
+
+def test_guest_boots_the_kernel_asked_for(lab):
+    """uname in the guest names the kernel of the catalogue; its root can be written to."""
+    guest = stock(lab)
+    assert guest.sh("uname -r") == guest.kernel.release
+    guest.run("touch /usr/bin/vrh-written && rm /usr/bin/vrh-written", check=True)
+
+
+def test_command_returns_output_status_and_time(lab):
+    """Streams stay apart, status and time are the command's, a timeout ends it."""
+    guest = stock(lab)
+    result = guest.run("echo out; echo err >&2; sleep 0.5; exit 7")
+    assert (result.stdout, result.stderr, result.status) == ("out\n", "err\n", 7)
+    assert 0.5 <= result.seconds < 10
+    late = guest.run("sleep 60", timeout=1)
+    assert late.timeout and not late.ok
+    assert guest.run("true").ok
+
+
+def test_long_streams_arrive_whole(lab):
+    """A megabyte of output and a long command line pass unchanged."""
+    guest = stock(lab)
+    assert guest.run("seq 150000").stdout.split() == [str(n) for n in range(1, 150001)]
+    word = "x" * 20000
+    assert guest.sh(f"echo {word}") == word
+
+
+def test_background_command_runs_beside_another(lab):
+    """A started command does not hold up the next."""
+    guest = stock(lab)
+    sleeper = guest.start_command("sleep 30")
+    assert guest.run("true", timeout=10).ok
+    assert not sleeper.done()
+    sleeper.kill()
+    assert sleeper.wait().status == -15
+
+
+def test_share_passes_files_both_ways(lab):
+    """What the guest writes to /share is on the host, and the other way round."""
+    guest = stock(lab)
+    (guest.share / "hello").write_text("from the host")
+    assert guest.sh("cat /share/hello; echo from the guest >/share/answer") == "from the host"
+    assert (guest.share / "answer").read_text() == "from the guest\n"
+
+
+def test_panic_is_a_failure(lab):
+    """A guest that panics is reported dead, with the panic in the message."""
+    guest = lab.boot(built=build.stock(lab.kernel))
+    with pytest.raises(GuestDied, match="sysrq triggered crash|Kernel panic"):
+        guest.run("echo c >/proc/sysrq-trigger")
+    with pytest.raises(GuestUnhealthy, match="Kernel panic"):
+        guest.assert_healthy()
+    lab.guests.remove(guest)
+    lab._own.remove(guest)
+    guest.stop()
+
+
+@pytest.mark.parametrize("line", [
+    "WARNING: CPU: 0 PID: 1 at drivers/x.c:1 f+0x1/0x2",
+    "BUG: KASAN: slab-out-of-bounds in f+0x1/0x2 [virtio_net_rh]",
+    "WARNING: possible circular locking dependency detected",
+    "BUG: sleeping function called from invalid context at mm/x.c:1",
+    "INFO: task fio:12 blocked for more than 120 seconds.",
+    "watchdog: BUG: soft lockup - CPU#1 stuck for 26s!",
+    "irq 25: nobody cared (try booting with the \"irqpoll\" option)",
+    "UBSAN: array-index-out-of-bounds in x.c:1:2",
+    "DMA-API: virtio-pci 0000:00:04.0: device driver frees DMA memory with wrong function",
+    "kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)"])
+def test_verdict_knows_reports_of_a_sick_kernel(line):
+    """Each kind of report is found among others, and can be allowed by a test."""
+    console = f"[    1.0] fine\n[    2.0] {line}\n[    3.0] virtio_blk_rh: fine too\n"
+    assert verdict.findings(console) == [f"[    2.0] {line}"]
+    assert verdict.findings(console, [r"^\[    2.0\] "]) == []
+
+
+def test_printed_warning_fails_a_guest(lab):
+    """What reaches the console is judged while the guest runs."""
+    guest = lab.boot(built=build.stock(lab.kernel))
+    guest.run("echo '<4>WARNING: vrh test' >/dev/kmsg", check=True)
+    guest.wait("dmesg | grep -q 'vrh test'")
+    with pytest.raises(GuestUnhealthy, match="vrh test"):
+        guest.assert_healthy()
+    guest.allow("vrh test", reason="this test printed it")
+
+
+def test_counters_agree_at_depth_one(lab):
+    """One read at a time: one kick, one interrupt, in QEMU's trace as in the guest's counts."""
+    guest = lab.boot(built=build.stock(lab.kernel), devices=[Disk(queues=1)], smp=1)
+    guest.modprobe("virtio_blk")
+    guest.wait("test -b /dev/vda")
+    reads = "dd if=/dev/vda of=/dev/null iflag=direct bs=4k count=200 status=none"
+    guest.run(reads, check=True)
+    guest.trace("virtio_queue_notify")
+    before = notified(guest)
+    with counters.Count(guest) as count:
+        guest.run(reads, check=True)
+    traced = notified(guest) - before
+    guest.trace("virtio_queue_notify", on=False)
+    assert 200 <= count.kicks["req.0"] <= 204      # dd may ask the size, udev is not there
+    irqs = sum(n for name, n in count.irqs.items() if name.endswith("req.0"))
+    assert abs(irqs - count.kicks["req.0"]) <= 3
+    assert traced >= count.kicks["req.0"]           # the guest's 9p shares kick as well
+
+
+def notified(guest):
+    """Notifications that QEMU has traced so far."""
+    log = (guest.directory / "qemu.log").read_text(errors="replace")
+    return log.count("virtio_queue_notify ")
+
+
+def test_config_accesses_are_counted(lab):
+    """Loading a driver reads the device's config space; reading sysfs does not."""
+    guest = lab.boot(built=build.stock(lab.kernel), devices=[UserNet()])
+    with counters.Count(guest, config=True) as count:
+        guest.modprobe("virtio_net")
+        guest.wait("test -e /sys/class/net/eth0")
+    assert any(name.startswith("read virtio-pci-device-virtio-net") for name in count.config)
+    with counters.Count(guest, config=True) as count:
+        guest.run("cat /sys/class/net/eth0/address", check=True)
+    assert not any("virtio-pci-device-virtio-net" in name for name in count.config)
+
+
+def test_hot_plug_and_unplug_reach_the_guest(lab):
+    """A disk behind a root port goes and comes back by QMP."""
+    disk = Disk(hotplug=True)
+    guest = lab.boot(built=build.stock(lab.kernel), devices=[disk])
+    guest.modprobe("virtio_blk")
+    guest.wait("test -b /dev/vda")
+    guest.unplug(disk)
+    guest.wait("! test -e /dev/vda")
+    guest.plug(disk)
+    guest.wait("test -b /dev/vda")
