@@ -8,6 +8,7 @@
 #ifndef VRH_COMPAT_H
 #define VRH_COMPAT_H
 
+#include "compat_blk.h"
 #include "compat_mm.h"
 #include "compat_time.h"
 #include "compat_virtio.h"
