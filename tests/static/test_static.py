@@ -129,3 +129,37 @@ def test_nothing_names_this_machine():
     words = [h for h in hosts if "." in h] + [str(REPO.parent) + "/"] * (len(REPO.parts) > 2)
     bad = [f"{p}: {w}" for p in files() for w in words if w in text(p)]
     assert bad == []
+
+
+def promised():
+    """{(module, "parameter" or "attribute", name)} that the code shows to users."""
+    found = set()
+    for directory in MODULES:
+        module = "pvclock_rh" if directory == "pvclock" else directory
+        for path in files(f"{directory}/*.c"):
+            code = text(path)
+            for name in re.findall(r"\bVRH_PARAM_UINT\((\w+)|\bmodule_param\w*\((\w+)", code):
+                found.add((module, "parameter", name[0] or name[1]))
+            if "<vrh/feature.h>" in code:
+                found |= {(module, "parameter", "enable"),
+                          (module, "parameter", "disable_features")}
+            for name in re.findall(r"\b(?:DEVICE_ATTR|__ATTR)_(?:RO|RW|WO)\((\w+)\)", code):
+                found.add((module, "attribute", name))
+    return found
+
+
+def described():
+    """What docs/ABI describes, in the same form."""
+    found = set()
+    for path in files("docs/ABI/testing/*"):
+        module = path.name.removeprefix("sysfs-")
+        for what in re.findall(r"^What:\s*(\S+)", text(path), flags=re.M):
+            kind = "parameter" if "/parameters/" in what else "attribute"
+            found.add((module, kind, what.rsplit("/", 1)[1]))
+    return found
+
+
+def test_users_interface_is_described():
+    """Each module parameter and sysfs file has its entry in docs/ABI, and no entry is stale."""
+    assert sorted(promised() - described()) == []
+    assert sorted(described() - promised()) == []
