@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Differences of memory management that the balloon meets: who keeps the books
+ * of ballooned pages, where the reclaim counters live, tags of the statistics
+ * queue, the order that means "default" in free page reporting; and of the
+ * virtio core what only the balloon uses: the features a device offers, and how
+ * a driver learns of a shutdown.
+ */
+#ifndef VRH_COMPAT_MM_H
+#define VRH_COMPAT_MM_H
+
+#include <linux/mm.h>
+#include <linux/page_reporting.h>
+#include <linux/reboot.h>
+#include <linux/slab.h>
+#include <linux/virtio.h>
+#include <linux/virtio_balloon.h>
+#include <linux/virtio_config.h>
+#include <linux/vmstat.h>
+
+#ifdef VRH_HAVE_MM_BALLOON_HEADER
+#include <linux/balloon.h>
+#else
+#include <linux/balloon_compaction.h>
+
+/*
+ * The newest struct balloon_dev_info around the older one. Differences that the
+ * wrappers below even out: the managed page count is kept for the driver, and
+ * migratepage() only talks to the host; list, counters and references are done
+ * here after it returned 0. Its -ENOENT ("old page deflated, new one not
+ * taken") is not supported. Delete when the oldest kernel is 7.0.
+ */
+struct vrh_balloon_dev_info {
+	struct balloon_dev_info base;
+	int (*migratepage)(struct vrh_balloon_dev_info *info, struct page *newpage,
+			   struct page *page, enum migrate_mode mode);
+	bool adjust_managed_page_count;
+};
+
+/*
+ * Called under the lock of both pages. The new page enters the list only now,
+ * when the host has it: nobody can take it out before, and nobody can free the
+ * device before it was taken out.
+ */
+static inline int vrh_balloon_migrate(struct balloon_dev_info *base, struct page *newpage,
+				      struct page *page, enum migrate_mode mode)
+{
+	struct vrh_balloon_dev_info *info =
+		container_of(base, struct vrh_balloon_dev_info, base);
+	unsigned long flags;
+	int err;
+
+	err = info->migratepage(info, newpage, page, mode);
+	if (err)
+		return err;
+
+	get_page(newpage);
+	if (info->adjust_managed_page_count && page_zone(page) != page_zone(newpage)) {
+		adjust_managed_page_count(page, 1);
+		adjust_managed_page_count(newpage, -1);
+	}
+	spin_lock_irqsave(&base->pages_lock, flags);
+	balloon_page_insert(base, newpage);
+	base->isolated_pages--;
+#ifdef CONFIG_BALLOON_COMPACTION
+	__count_vm_event(BALLOON_MIGRATE);
+#endif
+	spin_unlock_irqrestore(&base->pages_lock, flags);
+	balloon_page_finalize(page);
+	put_page(page);
+	return 0;
+}
+
+static inline void vrh_balloon_devinfo_init(struct vrh_balloon_dev_info *info)
+{
+	balloon_devinfo_init(&info->base);
+	info->base.migratepage = vrh_balloon_migrate;
+	info->migratepage = NULL;
+	info->adjust_managed_page_count = false;
+}
+
+/* Adjusted before they are listed: a listed page can be migrated to another zone. */
+static inline size_t vrh_balloon_page_list_enqueue(struct vrh_balloon_dev_info *info,
+						   struct list_head *pages)
+{
+	struct page *page;
+
+	if (info->adjust_managed_page_count)
+		list_for_each_entry(page, pages, lru)
+			adjust_managed_page_count(page, -1);
+	return balloon_page_list_enqueue(&info->base, pages);
+}
+
+static inline size_t vrh_balloon_page_list_dequeue(struct vrh_balloon_dev_info *info,
+						   struct list_head *pages, size_t want)
+{
+	size_t got = balloon_page_list_dequeue(&info->base, pages, want);
+	struct page *page;
+
+	if (info->adjust_managed_page_count)
+		list_for_each_entry(page, pages, lru)
+			adjust_managed_page_count(page, 1);
+	return got;
+}
+
+#define balloon_dev_info vrh_balloon_dev_info
+#define balloon_devinfo_init vrh_balloon_devinfo_init
+#define balloon_page_list_enqueue vrh_balloon_page_list_enqueue
+#define balloon_page_list_dequeue vrh_balloon_page_list_dequeue
+#endif /* !VRH_HAVE_MM_BALLOON_HEADER */
+
+/* 7.0 names allocations by the object. Delete when it is the oldest kernel. */
+#ifndef kzalloc_obj
+#define kzalloc_obj(object) kzalloc(sizeof(object), GFP_KERNEL)
+#endif
+
+/* 7.0 takes -1 as "the kernel's default order", older kernels 0, which is an order there. */
+#ifndef PAGE_REPORTING_ORDER_UNSPECIFIED
+#define PAGE_REPORTING_ORDER_UNSPECIFIED 0
+#endif
+
+/* Tags that 6.12 added to the statistics queue. Delete when it is the oldest kernel. */
+#ifndef VIRTIO_BALLOON_S_OOM_KILL
+#define VIRTIO_BALLOON_S_OOM_KILL 10
+#define VIRTIO_BALLOON_S_ALLOC_STALL 11
+#define VIRTIO_BALLOON_S_ASYNC_SCAN 12
+#define VIRTIO_BALLOON_S_DIRECT_SCAN 13
+#define VIRTIO_BALLOON_S_ASYNC_RECLAIM 14
+#define VIRTIO_BALLOON_S_DIRECT_RECLAIM 15
+#endif
+
+/**
+ * vrh_reclaim_event() - how many pages reclaim scanned or took
+ * @events: what all_vm_events() gave
+ * @name: PGSCAN_KSWAPD, PGSCAN_DIRECT, PGSTEAL_KSWAPD or PGSTEAL_DIRECT
+ *
+ * Return: pages since boot. Delete when the oldest kernel is 7.0.
+ */
+#ifdef VRH_HAVE_MM_RECLAIM_NODE_STAT
+#define vrh_reclaim_event(events, name) ((void)(events), global_node_page_state(name))
+#else
+#define vrh_reclaim_event(events, name) ((events)[name])
+#endif
+
+/* Kernels without huge pages have no counters of their allocation. */
+#ifdef CONFIG_HUGETLB_PAGE
+#define vrh_hugetlb_event(events, name) ((events)[name])
+#else
+#define vrh_hugetlb_event(events, name) ((void)(events), (void)#name, 0UL)
+#endif
+
+/* Delete when the oldest kernel is 6.17. */
+#ifndef VRH_HAVE_VIRTIO_GET_FEATURES
+#define VIRTIO_FEATURES_U64S 1
+
+static inline void virtio_get_features(struct virtio_device *vdev, u64 *offered)
+{
+	offered[0] = vdev->config->get_features(vdev);
+}
+#endif
+
+/**
+ * struct vrh_shutdown - a driver's wish to be quiesced before a shutdown
+ * @quiesce: what to call; must be idempotent
+ * @vdev: device to call it with
+ * @nb: our place in the reboot chain where the core has no shutdown callback
+ *
+ * A driver puts VRH_SHUTDOWN(its function) into its struct virtio_driver and
+ * arms this besides: one of the two does the work. Delete when the oldest
+ * kernel is 6.16.
+ */
+struct vrh_shutdown {
+	void (*quiesce)(struct virtio_device *vdev);
+	struct virtio_device *vdev;
+	struct notifier_block nb;
+};
+
+#ifdef VRH_HAVE_VIRTIO_DRIVER_SHUTDOWN
+#define VRH_SHUTDOWN(fn) .shutdown = (fn),
+
+static inline int vrh_shutdown_arm(struct vrh_shutdown *s)
+{
+	return 0;
+}
+
+static inline void vrh_shutdown_disarm(struct vrh_shutdown *s)
+{
+}
+#else
+#define VRH_SHUTDOWN(fn)
+
+/* The core does this itself on these kernels, after the reboot chain. */
+static inline void virtio_device_shutdown(struct virtio_device *vdev)
+{
+}
+
+static inline int vrh_shutdown_notify(struct notifier_block *nb, unsigned long event, void *cmd)
+{
+	struct vrh_shutdown *s = container_of(nb, struct vrh_shutdown, nb);
+
+	s->quiesce(s->vdev);
+	return NOTIFY_DONE;
+}
+
+static inline int vrh_shutdown_arm(struct vrh_shutdown *s)
+{
+	s->nb.notifier_call = vrh_shutdown_notify;
+	return register_reboot_notifier(&s->nb);
+}
+
+/* Waits for a notifier that is running. */
+static inline void vrh_shutdown_disarm(struct vrh_shutdown *s)
+{
+	unregister_reboot_notifier(&s->nb);
+}
+#endif
+
+#endif
