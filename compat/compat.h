@@ -10,6 +10,7 @@
 
 #include "compat_blk.h"
 #include "compat_mm.h"
+#include "compat_net.h"
 #include "compat_time.h"
 #include "compat_virtio.h"
 
