@@ -7,11 +7,12 @@ What can be tested without a guest is here as pure functions: parse(), Symbols, 
 import bisect
 import collections
 import hashlib
+import os
 import pathlib
 import re
 import subprocess
 
-HERE = pathlib.Path(__file__).resolve().parent / "plugin"
+HERE = pathlib.Path(__file__).resolve().parent
 
 #: Where an object file that is linked into the kernel begins and ends: a function that only it
 #: has, and a pattern for most of its functions. See unit().
@@ -39,24 +40,29 @@ Snapshot = collections.namedtuple("Snapshot", "mark user kernel lost exact code"
 
 
 def build(cache):
-    """Compiles the plugin and the guest's `mark` below CACHE; returns both paths."""
-    sources = [HERE / name for name in ("insn.c", "qemu-plugin-abi.h", "mark.c")]
+    """Compiles the plugin and the guest's programs below CACHE.
+
+    Returns the paths by name: insn.so, mark, ops.
+    """
     flags = ["-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Werror"]
-    commands = {
-        "insn.so": ["-fPIC", "-shared", "-fvisibility=hidden", str(sources[0])],
-        "mark": ["-static", str(sources[2])],
+    recipes = {
+        "insn.so": ("plugin/insn.c", ["-fPIC", "-shared", "-fvisibility=hidden"]),
+        "mark": ("guest/mark.c", ["-static"]),
+        "ops": ("guest/ops.c", ["-static"]),
     }
-    digest = hashlib.sha256(repr((flags, sorted(commands))).encode())
-    for source in sources:
+    digest = hashlib.sha256(repr((flags, recipes)).encode())
+    for source in [HERE / "plugin/qemu-plugin-abi.h", *(HERE / path for path, _ in
+                                                        recipes.values())]:
         digest.update(source.read_bytes())
 
     where = pathlib.Path(cache) / "bench" / digest.hexdigest()[:16]
     where.mkdir(parents=True, exist_ok=True)
-    for name, args in commands.items():
+    for name, (source, special) in recipes.items():
         if not (where / name).exists():
-            subprocess.run(["gcc", *flags, "-o", str(where / f"{name}.new"), *args], check=True)
-            (where / f"{name}.new").rename(where / name)
-    return where / "insn.so", where / "mark"
+            new = where / f"{name}.{os.getpid()}"
+            subprocess.run(["gcc", *flags, *special, "-o", new, HERE / source], check=True)
+            new.rename(where / name)
+    return {name: where / name for name in recipes}
 
 
 def parse(lines):

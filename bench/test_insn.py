@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Tests of insn.py without a guest: the plugin's file, symbols, groups."""
 
-import pathlib
+import json
+import subprocess
 
 import pytest
 
@@ -95,9 +96,26 @@ def test_hidden_addresses_are_refused():
         insn.Symbols("0000000000000000 T _text\n")
 
 
-def test_build_makes_both_once(tmp_path):
-    plugin, mark = insn.build(tmp_path)
-    before = plugin.stat().st_mtime_ns, mark.stat().st_mtime_ns
-    assert insn.build(tmp_path) == (plugin, mark)
-    assert before == (plugin.stat().st_mtime_ns, mark.stat().st_mtime_ns)
-    assert not list(pathlib.Path(tmp_path).rglob("*.new"))
+def test_build_makes_everything_once(tmp_path):
+    built = insn.build(tmp_path)
+    assert set(built) == {"insn.so", "mark", "ops"}
+    before = {path: path.stat().st_mtime_ns for path in built.values()}
+    assert insn.build(tmp_path) == built
+    assert before == {path: path.stat().st_mtime_ns for path in built.values()}
+    assert set(before) == set(built["mark"].parent.iterdir())
+
+
+def run_ops(built, *args):
+    done = subprocess.run([built["ops"], *args], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_ops_counts_operations_and_seconds(tmp_path):
+    built = insn.build(tmp_path)
+    result = run_ops(built, "write", "/dev/null", "1024", "5000")
+    assert (result["operations"], result["bytes"]) == (5000, 5000 * 1024)
+    latency = result["latency_us"]
+    assert 0 < latency["p50"] <= latency["p90"] <= latency["p99"] <= latency["p99.9"]
+    assert run_ops(built, "read", "/dev/zero", "64", "0.2s")["seconds"] == \
+        pytest.approx(0.2, rel=0.5)

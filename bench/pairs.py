@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Runs the pairs of a workload and collects what they give in one document (a dict for JSON)."""
+
+import collections
+import contextlib
+import dataclasses
+import datetime
+import os
+import pathlib
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import types
+
+from vrhlab import Guest, binding, build, host, kernels
+
+import insn
+import stats
+from meters import EventMeter, InstructionMeter, TimeMeter
+from workload import Amount, Session
+
+#: A phase's instructions are the slope between this many operations and its own number.
+FACTOR = 4
+
+#: The phase that memory figures are listed under: they belong to the device, not to operations.
+DEVICE = "device"
+
+
+@dataclasses.dataclass
+class Options:
+    """What the command line asks for."""
+
+    workload: str
+    kernel: str = "6.12"
+    pairs: int = 5
+    cpus: int = 2
+    seconds: float = 2.0
+    instructions: bool = True
+    null: bool = False          #: in-tree against in-tree: the error of the method
+    parameters: tuple = ()      #: module parameters of our driver: name=value
+    tree: pathlib.Path | None = None    #: where our modules are built from, this checkout if None
+
+
+def order(pair):
+    """Which side goes first takes turns, so that a drift of the guest or the host cancels."""
+    return ("intree", "ours") if pair % 2 == 0 else ("ours", "intree")
+
+
+class Tools(types.SimpleNamespace):
+    """Paths of the small programs: `host` and `guest`, by name."""
+
+
+class Runner:
+    """One workload on one kernel."""
+
+    def __init__(self, workload, options):
+        self.workload = workload
+        self.options = options
+        self.built = insn.build(host.cache_dir())
+        self.modules = {"intree": workload.driver,
+                        "ours": workload.driver if options.null else workload.driver + "_rh"}
+        self.commands = {}
+        self.guests = {}
+
+    def run(self):
+        """The document: everything measured, and what it was measured with."""
+        document = self.describe()
+        document["pairs"] = self.guest_pairs("time and events", self.time_and_events)
+        if self.options.instructions:
+            document["instructions"] = self.guest_pairs("instructions", self.instructions)
+        document["load_after"] = os.getloadavg()
+        document["commands"] = self.commands
+        document["guests"] = self.guests
+        document["table"] = table(document)
+        return document
+
+    def describe(self):
+        """What is needed to read the figures later, and to take them again."""
+        options = self.options
+        commit, dirty = revision(options.tree or host.repository())
+        kernel = kernels.get(options.kernel)
+        return {
+            "workload": options.workload, "kernel": options.kernel, "release": kernel.release,
+            "kernel_package": f"{kernel.package} {kernel.version}",
+            "modules": self.modules, "parameters": list(options.parameters),
+            "pairs_wanted": options.pairs, "cpus": options.cpus, "seconds": options.seconds,
+            "null": options.null, "argv": sys.argv, "commit": commit, "dirty": dirty,
+            "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            "qemu": first_line(["qemu-system-x86_64", "--version"]),
+            "host_kernel": platform.release(), "host_cpus": os.cpu_count(),
+            "host_cpu": cpu_model(), "load_before": os.getloadavg(),
+            "phases": [dataclasses.asdict(phase) for phase in self.workload.phases],
+        }
+
+    # -- guests -------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def session(self, what, plugin=None):
+        """A guest with the workload's devices, its host side, and our tools in /tmp."""
+        devices = self.workload.devices()
+        options = self.options
+        built = build.stock(options.kernel) if options.null else \
+            build.build(options.kernel, options.tree)
+        extra = ["-plugin", f"{self.built['insn.so']},out={plugin}"] if plugin else []
+        cpus = 1 if plugin else options.cpus
+        host.say(f"bench {options.workload}: {what} on {options.kernel}, {cpus} vCPU")
+        with contextlib.ExitStack() as stack:
+            guest = stack.enter_context(Guest(options.kernel, built, smp=cpus, extra=extra,
+                                              mem=self.workload.mem, devices=devices))
+            tools = Tools(host=self.built, guest={})
+            for name in ("mark", "ops"):
+                shutil.copy(self.built[name], guest.share)
+                tools.guest[name] = f"/tmp/{name}"
+            guest.sh("cp /share/mark /share/ops /tmp")
+            session = Session(guest, devices[0], tools)
+            stack.enter_context(session.cleanup)
+            self.guests[what] = (guest.directory / "qemu.txt").read_text().strip()
+            self.workload.prepare(session)
+            yield session
+
+    def guest_pairs(self, what, measure):
+        """All pairs in one guest; MEASURE does one side of one pair."""
+        options = self.options
+        pairs = []
+        self.commands[what] = {}
+        with tempfile.TemporaryDirectory(prefix="vrh-bench-") as directory:
+            output = None
+            if measure == self.instructions:
+                output = pathlib.Path(directory) / "insn.txt"
+            with self.session(what, output) as session:
+                session.output = output
+                self.load_modules(session)
+                for side in order(0):   # a driver's first bind allocates what later ones find
+                    self.one_side(session, side, lambda *_: {})
+                for number in range(options.pairs):
+                    pair = {"order": order(number), "load": os.getloadavg()}
+                    for side in order(number):
+                        host.say(f"bench {options.workload}: {what}, pair {number + 1} of "
+                                 f"{options.pairs}, {side} ({self.modules[side]})")
+                        pair[side] = self.one_side(session, side, measure)
+                        self.commands[what][side] = dict(session.commands)
+                    pairs.append(pair)
+        return pairs
+
+    def load_modules(self, session):
+        """Loads both drivers and leaves the device without one."""
+        kind = self.workload.driver.removeprefix("virtio_")
+        session.guest.modprobe(self.modules["intree"])
+        if not self.options.null:
+            session.guest.modprobe(self.modules["ours"], *self.options.parameters)
+        session.virtio = binding.devices(session.guest, kind)[0]
+        if session.virtio.driver:
+            binding.unbind(session.guest, session.virtio)
+
+    def one_side(self, session, side, measure):
+        """Binds the side's driver, measures, and leaves the device without a driver."""
+        module, device = self.modules[side], session.virtio
+        before = free_memory(session.guest)
+        if not binding.bind(session.guest, device, module):
+            raise host.LabError(f"{module} did not take {device.name}:\n"
+                                f"{session.guest.sh('dmesg | tail -n 20')}")
+        self.workload.ready(session)
+        after = free_memory(session.guest)
+        found = measure(session, module)
+        if DEVICE in found:
+            found[DEVICE]["guest memory, KiB"] = before - after
+        self.workload.unready(session)
+        binding.unbind(session.guest, device)
+        return found
+
+    # -- one side of a pair ---------------------------------------------------------------
+
+    def time_and_events(self, session, _module):
+        """Throughput, latency and processor time; then, apart from them, kicks and interrupts."""
+        found = collections.defaultdict(dict)
+        amount = Amount(None, self.options.seconds)
+        for meter in (TimeMeter(session.guest, session.tools),
+                      EventMeter(session.guest, session.tools, session.virtio.name)):
+            for phase in self.workload.phases:
+                outcome = session.measure(self.workload, phase, amount, meter)
+                if isinstance(meter, TimeMeter):
+                    found[phase.name].update(outcome.metrics)
+                found[phase.name].update(meter.metrics(outcome.operations))
+        found[DEVICE]["QEMU RSS, MiB"] = session.host_rss() / (1 << 20)
+        return dict(found)
+
+    def instructions(self, session, module):
+        """Instructions by operation: the slope from N to FACTOR * N operations."""
+        meter = InstructionMeter(session.guest, session.tools, session.output, {module})
+        points = collections.defaultdict(list)
+        for factor in (1, FACTOR):
+            for phase in self.workload.phases:
+                amount = Amount(phase.amount * factor)
+                outcome = session.measure(self.workload, phase, amount, meter)
+                points[phase.name].append((outcome.operations, *meter.counts()))
+        meter.close()
+
+        found = {}
+        for name, measured in points.items():
+            found[name] = {
+                f"insn, {group}": stats.slope([(n, groups[group]) for n, groups, _ in measured])
+                for group in measured[0][1]}
+            functions = {key for _, _, named in measured for key in named}
+            found[name]["functions"] = {
+                f"{function} {owner}": stats.slope([(n, named.get((function, owner), 0))
+                                                    for n, _, named in measured])
+                for function, owner in functions}
+        return found
+
+
+def free_memory(guest):
+    """KiB that nothing but the page cache uses, after per-CPU lists were given back."""
+    words = guest.sh("echo 1 >/proc/sys/vm/compact_memory; "
+                     "grep -E '^(MemFree|Buffers|Cached|SReclaimable):' /proc/meminfo").split()
+    return sum(int(value) for value in words[1::3])
+
+
+def table(document):
+    """Rows by phase: {phase: [Row as dict]}, those of the instruction runs last."""
+    result = {}
+    for part in ("pairs", "instructions"):
+        pairs = document.get(part, [])
+        phases = dict.fromkeys(name for pair in pairs for name in pair["intree"])
+        for phase in phases:
+            rows = stats.compare([tuple(numbers(pair[side].get(phase, {}))
+                                        for side in ("intree", "ours")) for pair in pairs])
+            result.setdefault(phase, []).extend(row._asdict() for row in rows)
+    return result
+
+
+def numbers(metrics):
+    """METRICS without what is not one number."""
+    return {name: value for name, value in metrics.items() if not isinstance(value, dict)}
+
+
+def revision(tree):
+    """(commit, dirty) of a checkout; (None, None) if TREE is none."""
+    git = ["git", "-C", str(tree)]
+    done = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True)
+    if done.returncode:
+        return None, None
+    status = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True)
+    return done.stdout.strip(), bool(status.stdout.strip())
+
+
+def first_line(argv):
+    """The first line that a program prints."""
+    return host.call(argv).splitlines()[0]
+
+
+def cpu_model():
+    """The build machine's processor."""
+    with open("/proc/cpuinfo") as cpuinfo:
+        for line in cpuinfo:
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return "unknown"

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Balloon: 1 GiB taken from the guest and given back."""
+
+import time
+
+from vrhlab import Balloon
+
+from workload import Outcome, Phase, Workload
+
+MIB = 1 << 20
+POLL_SECONDS = 0.01
+
+
+class Bench(Workload):
+    """QMP's balloon command, timed until the guest has reached the target."""
+
+    driver = "virtio_balloon"
+    phases = (Phase("inflate", "MiB", 128), Phase("deflate", "MiB", 128))
+    mem = 2048
+    whole = 1024            #: MiB of a run that is not limited to a number of operations
+
+    def devices(self):
+        return [Balloon()]
+
+    def ready(self, session):
+        """Has the guest write to its memory: the host frees only what was there."""
+        self.inflated = 0
+        self.move(session, self.mem, 120)
+        session.guest.sh(f"mount -t tmpfs -o size=95% none /mnt && "
+                         f"head -c {self.mem * 3 // 4}M /dev/zero >/mnt/fill; umount /mnt", 120)
+
+    def unready(self, session):
+        self.move(session, self.mem, 120)
+
+    def move(self, session, target, timeout):
+        """Sets the target in MiB and waits until the guest is there."""
+        qmp = session.guest.qmp
+        qmp("balloon", value=target * MIB)
+        deadline = time.monotonic() + timeout
+        while (actual := qmp("query-balloon")["actual"]) != target * MIB:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"balloon at {actual / MIB:.0f} MiB after {timeout:.0f} s, "
+                                   f"target {target} MiB")
+            time.sleep(POLL_SECONDS)
+
+    def run(self, session, phase, amount):
+        if phase.name == "inflate":
+            self.inflated = amount.operations or self.whole
+        target = self.mem - (self.inflated if phase.name == "inflate" else 0)
+        before = session.host_rss()
+        with session.stretch(f"QMP balloon value={target * MIB}"):
+            begin = time.monotonic()
+            self.move(session, target, 120)
+            seconds = time.monotonic() - begin
+        metrics = {"MiB/s": self.inflated / seconds}
+        if phase.name == "inflate":
+            metrics["host memory freed, MiB"] = (before - session.host_rss()) / MIB
+        return Outcome(self.inflated, metrics)
