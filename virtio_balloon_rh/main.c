@@ -507,19 +507,21 @@ static void vbal_remove(struct virtio_device *vdev)
 
 /* ---- freeze and restore ---- */
 
-#ifdef CONFIG_PM_SLEEP
-/* Pages come back first: a hibernation image must not count on the host's. */
-static int vbal_freeze(struct virtio_device *vdev)
+/*
+ * Before a suspend, and before the PCI core resets the function. Pages come
+ * back first: neither a hibernation image nor a device after a reset may count
+ * on what the host has.
+ */
+static int __maybe_unused vbal_freeze(struct virtio_device *vdev)
 {
 	vbal_stop(vdev->priv);
 	return 0;
 }
 
-static int vbal_restore(struct virtio_device *vdev)
+static int __maybe_unused vbal_restore(struct virtio_device *vdev)
 {
 	return vbal_start(vdev->priv);
 }
-#endif
 
 /* ---- driver ---- */
 
@@ -535,6 +537,7 @@ static struct virtio_driver vbal_driver = {
 	.remove = vbal_remove,
 	.config_changed = vbal_config_changed,
 	VRH_SHUTDOWN(vbal_shutdown)
+	VRH_BALLOON_RESET_OPS(vbal_freeze, vbal_restore)
 #ifdef CONFIG_PM_SLEEP
 	.freeze = vbal_freeze,
 	.restore = vbal_restore,
