@@ -10,6 +10,7 @@
 #include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/sched.h>
+#include <linux/smp.h>
 #include <asm/pvclock.h>
 
 #include "pvclock/clock_math.c"
@@ -207,6 +208,8 @@ static void khz_refuses_nonsense(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, pvc_tsc_khz(1U << 31, S8_MIN), 0U);
 	/* 4 PHz and beyond do not fit in 32 bits of kHz. */
 	KUNIT_EXPECT_EQ(test, pvc_tsc_khz(1, 0), 0U);
+	KUNIT_EXPECT_EQ(test, pvc_tsc_khz(3, 0), 0U);
+	KUNIT_EXPECT_EQ(test, pvc_tsc_khz(3, -7), 0U);
 	KUNIT_EXPECT_EQ(test, pvc_tsc_khz(1, -32), 0U);
 	KUNIT_EXPECT_EQ(test, pvc_tsc_khz(U32_MAX, -32), 0U);
 	/* Slower than 1 kHz. */
@@ -535,7 +538,13 @@ static void clamp_compares_unsigned(struct kunit *test)
 }
 
 #define CLAMP_THREADS 4
-#define CLAMP_ROUNDS 20000
+#define CLAMP_ROUNDS 50000
+/*
+ * How far the pages of two CPUs are apart, in ticks. Small against the number of
+ * ticks that pass between two reads of one thread, so that each thread is
+ * ahead of the others now and then and they race to set the time.
+ */
+#define CLAMP_SKEW 8
 
 struct clamp_shared {
 	atomic64_t last;
@@ -547,8 +556,7 @@ struct clamp_shared {
 
 struct clamp_thread {
 	struct clamp_shared *shared;
-	/* How far this thread's page is off, as on a host without master clock. */
-	u64 skew;
+	u64 random;
 };
 
 static int clamp_racer(void *arg)
@@ -560,9 +568,11 @@ static int clamp_racer(void *arg)
 
 	for (i = 0; i < CLAMP_ROUNDS; i++) {
 		u64 before = atomic64_read(&s->last);
-		u64 now = pvc_clamp(&s->last, atomic64_inc_return(&s->ticks) + t->skew);
+		u64 skew = next_random(&t->random) % CLAMP_SKEW;
+		u64 now = pvc_clamp(&s->last, atomic64_inc_return(&s->ticks) + skew);
 
-		if (now < mine || now < before)
+		/* Neither what this thread got before may be undercut nor what others got. */
+		if (before < mine || now < before || atomic64_read(&s->last) < now)
 			atomic_inc(&s->backwards);
 		mine = now;
 		if (!(i % 64))
@@ -590,7 +600,7 @@ static void clamp_holds_against_racing_cpus(struct kunit *test)
 
 	for (i = 0; i < CLAMP_THREADS; i++) {
 		threads[i].shared = s;
-		threads[i].skew = 100 * i;
+		threads[i].random = 0x9e3779b97f4a7c15ULL * (i + 1);
 		atomic_inc(&s->running);
 		task[i] = kthread_run(clamp_racer, &threads[i], "pvc_clamp_%d", i);
 		if (IS_ERR(task[i])) {
@@ -609,13 +619,82 @@ static void clamp_holds_against_racing_cpus(struct kunit *test)
 	/* The thread that is ahead sets the time, and nobody invents any. */
 	KUNIT_EXPECT_GE(test, atomic64_read(&s->last), atomic64_read(&s->ticks));
 	KUNIT_EXPECT_LE(test, atomic64_read(&s->last),
-			atomic64_read(&s->ticks) + 100 * (CLAMP_THREADS - 1));
+			atomic64_read(&s->ticks) + CLAMP_SKEW - 1);
+}
+
+/*
+ * A clock is read in interrupts too, also in one that comes in the middle of a
+ * clamp on the same CPU. Calls from another CPU make such interrupts.
+ */
+struct clamp_irq {
+	atomic64_t last;
+	atomic64_t ticks;
+	/* What the latest interrupt was given; written and read on one CPU. */
+	u64 given;
+	unsigned long undercut;
+	unsigned long irqs;
+};
+
+static void clamp_in_interrupt(void *arg)
+{
+	struct clamp_irq *s = arg;
+
+	WRITE_ONCE(s->given, pvc_clamp(&s->last, atomic64_inc_return(&s->ticks) + CLAMP_SKEW));
+	s->irqs++;
+}
+
+static int clamp_interrupted(void *arg)
+{
+	struct clamp_irq *s = arg;
+	unsigned long n = 0;
+
+	while (!kthread_should_stop()) {
+		pvc_clamp(&s->last, atomic64_inc_return(&s->ticks));
+		if ((u64)atomic64_read(&s->last) < READ_ONCE(s->given))
+			s->undercut++;
+		if (!(++n % 1024))
+			cond_resched();
+	}
+	return 0;
+}
+
+static void clamp_holds_against_an_interrupt(struct kunit *test)
+{
+	unsigned int cpu = cpumask_last(cpu_online_mask);
+	unsigned long deadline = jiffies + 10 * HZ;
+	struct task_struct *task;
+	struct clamp_irq *s;
+
+	if (num_online_cpus() < 2) {
+		kunit_info(test, "one CPU only: nobody to interrupt it");
+		return;
+	}
+	s = kunit_kzalloc(test, sizeof(*s), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, s);
+	task = kthread_create(clamp_interrupted, s, "pvc_interrupted");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	kthread_bind(task, cpu);
+	wake_up_process(task);
+
+	while (READ_ONCE(s->irqs) < 20000 && time_before(jiffies, deadline)) {
+		/* On its own CPU this would be a call, not an interrupt. */
+		if (get_cpu() != cpu)
+			smp_call_function_single(cpu, clamp_in_interrupt, s, 1);
+		put_cpu();
+		cond_resched();
+	}
+	kthread_stop(task);
+
+	kunit_info(test, "%lu interrupts", s->irqs);
+	KUNIT_EXPECT_GT(test, s->irqs, 0UL);
+	KUNIT_EXPECT_EQ(test, s->undercut, 0UL);
 }
 
 static struct kunit_case clamp_cases[] = {
 	KUNIT_CASE(clamp_never_goes_back),
 	KUNIT_CASE(clamp_compares_unsigned),
 	KUNIT_CASE(clamp_holds_against_racing_cpus),
+	KUNIT_CASE(clamp_holds_against_an_interrupt),
 	{}
 };
 
