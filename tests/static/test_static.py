@@ -143,8 +143,8 @@ def promised():
             if "<vrh/feature.h>" in code:
                 found |= {(module, "parameter", "enable"),
                           (module, "parameter", "disable_features")}
-            for name in re.findall(r"\b(?:DEVICE_ATTR|__ATTR)_(?:RO|RW|WO)\((\w+)\)", code):
-                found.add((module, "attribute", name))
+            for name in re.findall(r"\bdev_attr_(\w+)\.attr|\b__ATTR_(?:RO|RW|WO)\((\w+)\)", code):
+                found.add((module, "attribute", name[0] or name[1]))
     return found
 
 
