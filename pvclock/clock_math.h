@@ -72,6 +72,8 @@ struct pvc_reading {
  * pvc_params_valid() - can these numbers belong to a clock?
  * @mul: multiplier; 0 means that the host has not written the page yet
  * @shift: shift
+ *
+ * Return: true if they can.
  */
 static __always_inline bool pvc_params_valid(u32 mul, s8 shift)
 {
@@ -83,6 +85,8 @@ static __always_inline bool pvc_params_valid(u32 mul, s8 shift)
  * @flags: flags of a page
  * @valid: the host says that PVCLOCK_TSC_STABLE_BIT means something
  *	(KVM_FEATURE_CLOCKSOURCE_STABLE_BIT); old hosts left junk there
+ *
+ * Return: true if they do, so that no clamp is needed.
  */
 static __always_inline bool pvc_flags_stable(u8 flags, bool valid)
 {

@@ -6,18 +6,23 @@
  */
 #include <vrh/log.h>
 
+#include <linux/cache.h>
 #include <linux/delay.h>
 #include <linux/module.h>
 #include <linux/percpu.h>
 #include <linux/preempt.h>
+#include <linux/rcupdate.h>
 #include <linux/time64.h>
 
 #include "compat.h"
 
 #include "pvclock_rh.h"
 
-/* Largest reading handed out by a host without the stable bit, ns. */
-static atomic64_t pvc_last = ATOMIC64_INIT(0);
+/*
+ * Largest reading handed out on a host without the stable bit, ns. There every
+ * read on every CPU writes it: a line of its own.
+ */
+static atomic64_t pvc_last ____cacheline_aligned_in_smp = ATOMIC64_INIT(0);
 
 /* Written by their own CPU with single instructions, so an NMI may interfere. */
 static DEFINE_PER_CPU(struct pvc_stats, pvc_stats);
@@ -159,6 +164,10 @@ int pvc_clocksource_register(int rating)
  * same, its timer may call into this module at any time: then waiting is the
  * only way out that does not crash, and the message says what to do about it.
  *
+ * A task may have been preempted inside a read while the clock was current,
+ * and the switch to another clock does not wait for it. The code must stay
+ * until every task has left it, which synchronize_rcu() alone does not tell.
+ *
  * Context: process context, may sleep.
  */
 void pvc_clocksource_unregister(void)
@@ -170,6 +179,7 @@ void pvc_clocksource_unregister(void)
 				   PVC_NAME, err);
 		msleep(1000);
 	}
+	synchronize_rcu_tasks();
 }
 
 /**

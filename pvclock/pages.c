@@ -100,6 +100,8 @@ bool notrace pvc_page_read(struct pvc_reading *r)
 /**
  * pvc_page_stable() - do all CPUs' pages tell the same time?
  * @r: a reading
+ *
+ * Return: true if they do.
  */
 bool notrace pvc_page_stable(const struct pvc_reading *r)
 {
