@@ -14,9 +14,8 @@ import shutil
 import subprocess
 import time
 
-from . import archive, host, kernels, packages
-
-PATTERN = r"linux-source-7\.[0-9]+"
+from . import host, kernels, packages
+from . import source as kernel_source
 
 #: Files that a build compiles, for the progress it shows; does not have to be exact.
 ABOUT_FILES = 1750
@@ -44,30 +43,27 @@ def outdated(kernel):
     return kernel.vmlinuz.parent.name != key(kernel.version)
 
 
-def make():
+def make(refresh=False):
     """The debug kernel: from the cache if this source and these options were built before."""
-    package, version = archive.newest("trixie", PATTERN)
+    package, version, tarball = kernel_source.get(refresh)
     base = host.cache_dir() / "kernels" / "debug" / key(version)
     if not (base / "complete").exists():
-        _build(package, version, base)
+        _build(package, version, tarball, base)
     release = (base / "build/include/config/kernel.release").read_text().strip()
     return kernels.Kernel("debug", release, package, version, base / "vmlinuz",
                           base / "lib/modules" / release, str(base / "build"))
 
 
-def _build(package, version, base):
+def _build(package, version, tarball, base):
     packages.ensure(packages.DEBUG, "building the debug kernel")
     processors = os.cpu_count() or 1
     host.say(f"building the debug kernel from {package} {version}; this is done once and takes "
              f"about {22 // processors + 1} minutes on {processors} processors")
     shutil.rmtree(base, ignore_errors=True)
     work = base / "work"
-    archive.unpack("trixie", [f"{package}={version}"], work / "package")
-    tarball = work / "package/usr/src" / f"{package}.tar.xz"
     host.say(f"unpacking {tarball.name}")
-    (work / "source").mkdir()
+    (work / "source").mkdir(parents=True)
     host.call(["tar", "-C", work / "source", "--strip-components=1", "-xf", tarball])
-    tarball.unlink()
     objects = work / "objects"
     objects.mkdir()
     configure(work / "source", objects)

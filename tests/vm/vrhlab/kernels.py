@@ -53,7 +53,7 @@ def get(name, refresh=False):
         if kernel is None or not _complete(kernel):
             if name == "debug":
                 from . import debugkernel
-                kernel = debugkernel.make()
+                kernel = debugkernel.make(refresh)
             else:
                 kernel = _fetch(name)
             _write(manifest, kernel)

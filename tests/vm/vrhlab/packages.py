@@ -10,7 +10,7 @@ GUEST = ["qemu-system-x86", "qemu-system-data", "qemu-utils", "busybox-static", 
          "iproute2", "e2fsprogs", "fio", "iperf3", "ethtool", "util-linux", "procps"]
 
 #: What builds the modules for 6.1 and 6.12.
-BUILD = ["gcc", "make", "kmod", "pahole", "git", "libelf1"]
+BUILD = ["gcc", "make", "kmod", "pahole", "git", "libelf1", "sparse"]
 
 #: What makes the root in which modules for 7.3 are built.
 TRIXIE = ["debootstrap", "debian-archive-keyring"]
