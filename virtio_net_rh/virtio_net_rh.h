@@ -57,8 +57,8 @@
 /* Bytes of a slot that the device may write: virtio header and frame. */
 #define VNET_RX_CAPACITY(slot)	((slot) - VNET_RX_HEADROOM - VNET_RX_TAILROOM)
 
-/* Largest frame that may come: 64 KiB of IP, Ethernet header, one VLAN tag. */
-#define VNET_RX_MAX_FRAME	(65535 + ETH_HLEN + VLAN_HLEN)
+/* Largest frame that may come: 64 KiB of IP, Ethernet header, two VLAN tags. */
+#define VNET_RX_MAX_FRAME	(65535 + ETH_HLEN + 2 * VLAN_HLEN)
 
 /* Descriptors one skb can need: header, linear part, every fragment. */
 #define VNET_TX_SG		(MAX_SKB_FRAGS + 2)
@@ -119,7 +119,7 @@ enum vnet_tx_stat {
 	VNET_TX_TIMEOUTS,
 	VNET_TX_STOP,		/* queue stopped for want of descriptors */
 	VNET_TX_WAKE,
-	VNET_TX_DROPS,		/* could not be described to the device */
+	VNET_TX_DROPS,		/* could not be given to the device, or lost in a reset */
 	VNET_TX_LINEARIZED,	/* too many pieces for the ring, copied into one */
 	VNET_TX_NSTATS,
 };
@@ -191,6 +191,10 @@ struct vnet_txq {
 	u64_stats_t stat[VNET_TX_NSTATS];
 	struct scatterlist sg[VNET_TX_SG];
 } ____cacheline_aligned_in_smp;
+
+/* What interrupts and other CPUs read shares no line with what polls write. */
+static_assert(offsetofend(struct vnet_rxq, name) <= 64);
+static_assert(offsetofend(struct vnet_txq, name) <= 64);
 
 /**
  * struct vnet_ctrl_slot - one command and its answer, in memory of its own
