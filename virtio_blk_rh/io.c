@@ -25,6 +25,43 @@
 static_assert(sizeof(struct virtio_blk_outhdr) == 16);
 static_assert(sizeof(struct virtio_blk_discard_write_zeroes) == 16);
 
+/**
+ * vblk_alloc_queues() - make the request queues, still without virtqueues
+ * @vblk: device whose limits are known
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int vblk_alloc_queues(struct vblk *vblk)
+{
+	unsigned int i;
+
+	vblk->vqs = kcalloc(vblk->limits.nr_queues, sizeof(*vblk->vqs), GFP_KERNEL);
+	if (!vblk->vqs)
+		return -ENOMEM;
+	vblk->nr_vqs = vblk->limits.nr_queues;
+
+	for (i = 0; i < vblk->nr_vqs; i++) {
+		spin_lock_init(&vblk->vqs[i].lock);
+		snprintf(vblk->vqs[i].name, sizeof(vblk->vqs[i].name), "req.%u", i);
+	}
+	return 0;
+}
+
+/**
+ * vblk_free_queues() - undo vblk_alloc_queues()
+ * @vblk: device without virtqueues and without requests
+ */
+void vblk_free_queues(struct vblk *vblk)
+{
+	unsigned int i;
+
+	for (i = 0; i < vblk->nr_vqs; i++)
+		kvfree(vblk->vqs[i].sg);
+	kfree(vblk->vqs);
+}
+
+/* Requests into the ring */
+
 static blk_status_t vblk_status(u8 status)
 {
 	switch (status) {
@@ -36,8 +73,6 @@ static blk_status_t vblk_status(u8 status)
 		return BLK_STS_IOERR;
 	}
 }
-
-/* Requests into the ring */
 
 static void vblk_set_range(struct virtio_blk_discard_write_zeroes *range, u64 sector, u32 sectors,
 			   u32 flags)

@@ -7,7 +7,7 @@
 #include <vrh/log.h>
 #include <linux/interrupt.h>
 #include <linux/module.h>
-#include <linux/pm.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/string_helpers.h>
 #include <linux/virtio_config.h>
@@ -246,31 +246,6 @@ static u32 vblk_ring_size(struct vblk *vblk)
 	return size;
 }
 
-static void vblk_free_queues(struct vblk *vblk)
-{
-	unsigned int i;
-
-	for (i = 0; i < vblk->nr_vqs; i++)
-		kvfree(vblk->vqs[i].sg);
-	kfree(vblk->vqs);
-}
-
-static int vblk_alloc_queues(struct vblk *vblk)
-{
-	unsigned int i;
-
-	vblk->vqs = kcalloc(vblk->limits.nr_queues, sizeof(*vblk->vqs), GFP_KERNEL);
-	if (!vblk->vqs)
-		return -ENOMEM;
-	vblk->nr_vqs = vblk->limits.nr_queues;
-
-	for (i = 0; i < vblk->nr_vqs; i++) {
-		spin_lock_init(&vblk->vqs[i].lock);
-		snprintf(vblk->vqs[i].name, sizeof(vblk->vqs[i].name), "req.%u", i);
-	}
-	return 0;
-}
-
 /* Known only when the rings are: how many segments a request may have. */
 static int vblk_alloc_segments(struct vblk *vblk)
 {
@@ -389,13 +364,13 @@ static int vblk_probe(struct virtio_device *vdev)
 		goto out_free_tags;
 
 	vblk_go_live(vblk);
-	vblk_announce(vblk);
 	err = device_add_disk(&vdev->dev, vblk->disk, vblk_disk_groups);
 	if (err)
-		goto out_put_disk;
+		goto out_drop_disk;
+	vblk_announce(vblk);
 	return 0;
 
-out_put_disk:
+out_drop_disk:
 	vblk_stop_device(vblk);
 	cancel_delayed_work_sync(&vblk->reaper);
 	vblk_drop_disk(vblk);
@@ -456,7 +431,7 @@ static int vblk_freeze(struct virtio_device *vdev)
 
 	err = vblk_hold_io(vblk);
 	if (err) {
-		dev_err(&vdev->dev, "%s: host does not finish requests, cannot suspend\n",
+		dev_err(&vdev->dev, "%s: host does not finish its requests\n",
 			vblk->disk->disk_name);
 		return err;
 	}
@@ -472,11 +447,22 @@ static int vblk_freeze(struct virtio_device *vdev)
 	return 0;
 }
 
+/* The PCI core will reset the function now, whether its requests have ended or not. */
+static int __maybe_unused vblk_reset_prepare(struct virtio_device *vdev)
+{
+	if (!vblk_freeze(vdev))
+		return 0;
+	vblk_give_up(vdev->priv, "reset with requests in flight");
+	return vblk_freeze(vdev);
+}
+
 /* The device must be able to do what the disk was set up for. */
 static int vblk_restore_vqs(struct vblk *vblk)
 {
+	unsigned int noio = memalloc_noio_save();	/* this disk cannot write memory out now */
 	int err = vblk_find_vqs(vblk);
 
+	memalloc_noio_restore(noio);
 	if (err)
 		return err;
 	if (vblk_ring_size(vblk) < vblk->limits.max_segments + 2) {
@@ -552,7 +538,7 @@ static struct virtio_driver vblk_driver = {
 	.freeze = vblk_freeze,
 	.restore = vblk_restore,
 #endif
-	VRH_BLK_RESET_OPS(vblk_freeze, vblk_restore)
+	VRH_BLK_RESET_OPS(vblk_reset_prepare, vblk_restore)
 };
 
 static int __init vblk_init(void)

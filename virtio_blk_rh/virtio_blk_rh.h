@@ -254,7 +254,7 @@ extern struct workqueue_struct *vblk_workqueue;	/* recovery and config changes *
 bool vblk_read_writeback(struct virtio_device *vdev);
 void vblk_write_writeback(struct virtio_device *vdev, bool on);
 
-/* io.c: requests */
+/* io.c: request queues and requests */
 
 /**
  * struct vblk_req - the driver's part of a request
@@ -276,6 +276,8 @@ struct vblk_req {
 
 extern const struct blk_mq_ops vblk_mq_ops;
 
+int vblk_alloc_queues(struct vblk *vblk);
+void vblk_free_queues(struct vblk *vblk);
 void vblk_vq_done(struct virtqueue *vq);
 void vblk_drain(struct vblk_vq *vq);
 int vblk_get_id(struct vblk *vblk, char *id);
