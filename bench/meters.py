@@ -8,8 +8,9 @@ A meter is used for one phase at a time; after it, metrics(operations) has what 
 import contextlib
 import os
 import shlex
+import time
 
-from vrhlab import counters
+from vrhlab import counters, host
 
 import insn
 from stats import rate
@@ -19,6 +20,9 @@ USER_HZ = os.sysconf("SC_CLK_TCK")
 
 #: Fields of a cpu line of /proc/stat in which the processor worked; guest time is in user.
 BUSY = (1, 2, 3, 6, 7, 8)
+
+#: How busy the machine was with other things: over ten, times say little.
+OTHERS = "host busy with others, %"
 
 MARK = 1
 
@@ -54,35 +58,39 @@ class Meter:
 
 
 class TimeMeter(Meter):
-    """Processor time of the guest and of its QEMU; nothing is traced."""
+    """Processor time of the guest, of its QEMU, and of everything else here; nothing is traced."""
 
     def begin(self):
-        self._guest_before = busy_ticks(self.guest.sh("grep ^cpu /proc/stat"))
-        self._host_before = self.host_ticks()
+        self._before = self.read()
 
     def end(self):
-        host = self.host_ticks()
-        after = busy_ticks(self.guest.sh("grep ^cpu /proc/stat"))
-        self._host = host - self._host_before
-        self._guest = {cpu: ticks - self._guest_before[cpu] for cpu, ticks in after.items()}
+        after = self.read()
+        self._seen = [{cpu: ticks - before[cpu] for cpu, ticks in now.items() if cpu in before}
+                      for before, now in zip(self._before, after)]
 
-    def host_ticks(self):
-        """User and system time of QEMU, all threads."""
+    def read(self):
+        """Ticks so far: of the guest's processors, of QEMU, of this machine; and its time."""
+        guest = busy_ticks(self.guest.sh("grep ^cpu /proc/stat").splitlines())
         with open(f"/proc/{self.guest.process.pid}/stat") as stat:
             fields = stat.read().rpartition(")")[2].split()
-        return int(fields[11]) + int(fields[12])
+        with open("/proc/stat") as stat:
+            here = busy_ticks(line for line in stat if line.startswith("cpu "))
+        return guest, {"qemu": int(fields[11]) + int(fields[12])}, here, \
+            {"time": time.monotonic() * USER_HZ}
 
     def metrics(self, operations):
         def us(ticks):
             return rate(ticks * 1e6 / USER_HZ, operations)
-        cpus = {cpu: us(ticks) for cpu, ticks in self._guest.items() if cpu != "cpu"}
-        return {"guest CPU, us": us(self._guest["cpu"]), "guest CPU by processor": cpus,
-                "QEMU CPU, us": us(self._host)}
+        guest, qemu, here, wall = self._seen
+        cpus = {cpu: us(ticks) for cpu, ticks in guest.items() if cpu != "cpu"}
+        others = (here["cpu"] - qemu["qemu"]) / (wall["time"] * os.cpu_count())
+        return {"guest CPU, us": us(guest["cpu"]), "guest CPU by processor": cpus,
+                "QEMU CPU, us": us(qemu["qemu"]), OTHERS: 100 * max(0, others)}
 
 
 def busy_ticks(lines):
     """{"cpu": ticks, "cpu0": ticks, ...} in which processors were not idle."""
-    words = [line.split() for line in lines.splitlines()]
+    words = [line.split() for line in lines]
     return {line[0]: sum(int(line[field]) for field in BUSY) for line in words}
 
 
@@ -125,12 +133,13 @@ done
 class InstructionMeter(Meter):
     """Guest instructions, from the snapshots that the plugin writes at marks."""
 
-    def __init__(self, guest, tools, output, driver):
+    def __init__(self, guest, tools, output, symbols, driver):
         super().__init__(guest, tools)
+        self.symbols = symbols      #: of the guest's kernel with both drivers loaded
         self.driver = driver        #: set of modules that are the driver
         self.snapshot = None
         self._output = open(output)
-        self._read()
+        self._output.seek(0, os.SEEK_END)
 
     def close(self):
         """Closes the plugin's file."""
@@ -151,7 +160,7 @@ class InstructionMeter(Meter):
         text = self.guest.run([*mark, *argv], timeout, check=True).stdout
         found = self._read()
         if len(found) != 2:
-            raise RuntimeError(f"{shlex.join(argv)}: {len(found)} snapshots, 2 expected")
+            raise host.LabError(f"{shlex.join(argv)}: {len(found)} snapshots, 2 expected")
         self.snapshot = found[-1]
         return text
 
@@ -159,14 +168,13 @@ class InstructionMeter(Meter):
         """Snapshots that came since the last call; the plugin flushes at each mark."""
         found = insn.parse(self._output)
         if any(s.mark != MARK or s.lost for s in found):
-            raise RuntimeError("snapshots of strange marks, or too few slots in the plugin")
+            raise host.LabError("snapshots of strange marks, or too few slots in the plugin")
         return found
 
     def counts(self):
         """Instructions of the stretch by group, and by (function, module) of driver and ring."""
-        symbols = insn.Symbols(self.guest.sh("cat /proc/kallsyms"))
-        groups = insn.groups(self.snapshot.code, symbols, self.driver)
-        named = insn.functions(self.snapshot.code, symbols)
+        groups = insn.groups(self.snapshot.code, self.symbols, self.driver)
+        named = insn.functions(self.snapshot.code, self.symbols)
         mine = {*self.driver, "virtio_ring", "virtio_pci"}
         return ({"all": self.snapshot.user + self.snapshot.kernel,
                  "kernel": self.snapshot.kernel, **groups},

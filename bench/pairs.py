@@ -58,9 +58,11 @@ class Runner:
     def __init__(self, workload, options):
         self.workload = workload
         self.options = options
-        self.built = insn.build(host.cache_dir())
+        self.programs = insn.build(host.cache_dir())
         self.modules = {"intree": workload.driver,
                         "ours": workload.driver if options.null else workload.driver + "_rh"}
+        self.stage = build.stock(options.kernel) if options.null else \
+            build.build(options.kernel, options.tree)
         self.commands = {}
         self.guests = {}
 
@@ -101,17 +103,15 @@ class Runner:
         """A guest with the workload's devices, its host side, and our tools in /tmp."""
         devices = self.workload.devices()
         options = self.options
-        built = build.stock(options.kernel) if options.null else \
-            build.build(options.kernel, options.tree)
-        extra = ["-plugin", f"{self.built['insn.so']},out={plugin}"] if plugin else []
+        extra = ["-plugin", f"{self.programs['insn.so']},out={plugin}"] if plugin else []
         cpus = 1 if plugin else options.cpus
         host.say(f"bench {options.workload}: {what} on {options.kernel}, {cpus} vCPU")
         with contextlib.ExitStack() as stack:
-            guest = stack.enter_context(Guest(options.kernel, built, smp=cpus, extra=extra,
+            guest = stack.enter_context(Guest(options.kernel, self.stage, smp=cpus, extra=extra,
                                               mem=self.workload.mem, devices=devices))
-            tools = Tools(host=self.built, guest={})
+            tools = Tools(host=self.programs, guest={})
             for name in ("mark", "ops"):
-                shutil.copy(self.built[name], guest.share)
+                shutil.copy(self.programs[name], guest.share)
                 tools.guest[name] = f"/tmp/{name}"
             guest.sh("cp /share/mark /share/ops /tmp")
             session = Session(guest, devices[0], tools)
@@ -132,6 +132,8 @@ class Runner:
             with self.session(what, output) as session:
                 session.output = output
                 self.load_modules(session)
+                if output:
+                    session.symbols = insn.Symbols(session.guest.sh("cat /proc/kallsyms"))
                 for side in order(0):   # a driver's first bind allocates what later ones find
                     self.one_side(session, side, lambda *_: {})
                 for number in range(options.pairs):
@@ -147,7 +149,8 @@ class Runner:
     def load_modules(self, session):
         """Loads both drivers and leaves the device without one."""
         kind = self.workload.driver.removeprefix("virtio_")
-        session.guest.modprobe(self.modules["intree"])
+        intree = self.modules["intree"]     # no modprobe if it is built in: 7.3 has no list
+        session.guest.sh(f"[ -d /sys/bus/virtio/drivers/{intree} ] || modprobe {intree}")
         if not self.options.null:
             session.guest.modprobe(self.modules["ours"], *self.options.parameters)
         session.virtio = binding.devices(session.guest, kind)[0]
@@ -188,7 +191,8 @@ class Runner:
 
     def instructions(self, session, module):
         """Instructions by operation: the slope from N to FACTOR * N operations."""
-        meter = InstructionMeter(session.guest, session.tools, session.output, {module})
+        meter = InstructionMeter(session.guest, session.tools, session.output, session.symbols,
+                                 {module})
         points = collections.defaultdict(list)
         for factor in (1, FACTOR):
             for phase in self.workload.phases:
@@ -210,11 +214,18 @@ class Runner:
         return found
 
 
+#: Free pages, those on the lists of each processor included; stat_refresh makes all exact.
+FREE_MEMORY = """
+cat /proc/sys/vm/stat_refresh
+awk '/pages free/ { n += $3 } / count:/ { n += $2 } END { print "Free:", 4 * n }' /proc/zoneinfo
+grep -E '^(Buffers|Cached|SReclaimable):' /proc/meminfo
+"""
+
+
 def free_memory(guest):
-    """KiB that nothing but the page cache uses, after per-CPU lists were given back."""
-    words = guest.sh("echo 1 >/proc/sys/vm/compact_memory; "
-                     "grep -E '^(MemFree|Buffers|Cached|SReclaimable):' /proc/meminfo").split()
-    return sum(int(value) for value in words[1::3])
+    """KiB that nothing but the page cache and its like use."""
+    lines = guest.sh(FREE_MEMORY).splitlines()
+    return sum(int(line.split()[1]) for line in lines if ":" in line)
 
 
 def table(document):

@@ -21,15 +21,16 @@ def median(values):
 
 
 def ratio(base, value):
-    """VALUE / BASE. None where that says nothing: nothing measured, or nothing to compare with.
+    """VALUE / BASE. None where that says nothing: nothing measured, nothing to compare with, a
+    difference or slope that noise made negative.
 
     Zero against zero is no change: 1.
     """
     if base is None or value is None:
         return None
-    if base == 0:
-        return 1.0 if value == 0 else None
-    return value / base
+    if base == value == 0:
+        return 1.0
+    return value / base if base > 0 and value >= 0 else None
 
 
 def rate(count, operations):

@@ -25,7 +25,7 @@ def test_sides_take_turns_at_being_first():
 
 def test_busy_ticks_leave_out_idle_and_waiting():
     text = "cpu  10 1 5 1000 50 2 3 4 7 8\ncpu0 10 1 5 1000 50 2 3 4 7 8"
-    assert meters.busy_ticks(text) == {"cpu": 25, "cpu0": 25}
+    assert meters.busy_ticks(text.splitlines()) == {"cpu": 25, "cpu0": 25}
 
 
 def test_events_are_those_of_one_device_by_operation():

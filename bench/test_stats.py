@@ -20,6 +20,8 @@ def test_ratio_is_none_only_where_it_says_nothing():
     assert stats.ratio(0, 3) is None
     assert stats.ratio(None, 3) is None
     assert stats.ratio(3, None) is None
+    assert stats.ratio(-1, 3) is None
+    assert stats.ratio(1, -3) is None
 
 
 def test_rate_survives_no_operations():

@@ -3,7 +3,7 @@
 
 import time
 
-from vrhlab import Balloon
+from vrhlab import Balloon, host
 
 from workload import Outcome, Phase, Workload
 
@@ -39,8 +39,8 @@ class Bench(Workload):
         deadline = time.monotonic() + timeout
         while (actual := qmp("query-balloon")["actual"]) != target * MIB:
             if time.monotonic() > deadline:
-                raise TimeoutError(f"balloon at {actual / MIB:.0f} MiB after {timeout:.0f} s, "
-                                   f"target {target} MiB")
+                raise host.LabError(f"balloon at {actual / MIB:.0f} MiB after {timeout:.0f} s, "
+                                    f"target {target} MiB")
             time.sleep(POLL_SECONDS)
 
     def run(self, session, phase, amount):

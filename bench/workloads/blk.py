@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Disk: random reads of 4 KiB, 32 at a time."""
 
-from vrhlab import Disk
+from vrhlab import Disk, host
 
 from workload import Outcome, Phase, Workload, latencies
 
@@ -31,7 +31,7 @@ class Bench(Workload):
             amount)
         job = found["jobs"][0]
         if job["error"]:
-            raise RuntimeError(f"fio: error {job['error']}")
+            raise host.LabError(f"fio: error {job['error']}")
         read = job["read"]
         percentiles = read["clat_ns"].get("percentile", {})
         return Outcome(read["total_ios"], {
