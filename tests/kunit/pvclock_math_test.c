@@ -647,10 +647,13 @@ static int clamp_interrupted(void *arg)
 {
 	struct clamp_irq *s = arg;
 	unsigned long n = 0;
+	u64 given;
 
 	while (!kthread_should_stop()) {
 		pvc_clamp(&s->last, atomic64_inc_return(&s->ticks));
-		if ((u64)atomic64_read(&s->last) < READ_ONCE(s->given))
+		/* In this order: an interrupt between the two must not look like a fault. */
+		given = READ_ONCE(s->given);
+		if ((u64)atomic64_read(&s->last) < given)
 			s->undercut++;
 		if (!(++n % 1024))
 			cond_resched();
