@@ -67,8 +67,8 @@ class Lab:
         """A booted guest that tests of a module reuse: the same KEY, the same guest.
 
         For tests that leave a guest as they found it. A new KEY ends the guest of the
-        one before; a guest that is found unhealthy is not used again. `devices` may be a
-        function that makes the list.
+        one before; a guest whose test failed, or that is not healthy, is not used again.
+        `devices` may be a function that makes the list.
         """
         guest = self._pool.get((self.kernel, key), lambda: self._make(options))
         self.guests.append(guest)
@@ -89,6 +89,10 @@ class Lab:
         for guest in self._own:
             guest.check_leaks()
 
+    def spoiled(self):
+        """The test failed: nobody knows in which state it leaves the shared guest."""
+        self._pool.spoiled = True
+
     def close(self):
         """Ends the guests of the test."""
         for guest in self._own:
@@ -100,10 +104,11 @@ class Pool:
 
     def __init__(self):
         self.key = self.guest = None
+        self.spoiled = False
 
     def get(self, key, make):
         """The guest for KEY, booted if it is not the one that runs."""
-        if self.guest and (self.key != key or not healthy(self.guest)):
+        if self.guest and (self.key != key or self.spoiled or not healthy(self.guest)):
             self.close()
         if not self.guest:
             guest = make()
@@ -114,9 +119,10 @@ class Pool:
     def close(self):
         """Ends the shared guest; raises if it leaked."""
         guest, self.guest = self.guest, None
+        spoiled, self.spoiled = self.spoiled, False
         if guest:
             try:
-                if healthy(guest):
+                if not spoiled and healthy(guest):
                     guest.check_leaks()
             finally:
                 guest.stop()
@@ -196,6 +202,7 @@ def pytest_runtest_makereport(item, call):
     report = outcome.get_result()
     made = getattr(item, "vrh_lab", None)
     if report.when == "call" and report.failed and made:
+        made.spoiled()
         for number, guest in enumerate(made.guests):
             if guest.directory and "---- console ----" not in str(report.longrepr):
                 report.sections.append((f"console of guest {number} ({guest.kernel.release})",

@@ -8,7 +8,7 @@ before and after, whatever happened to it.
 import pytest
 
 from conftest import KERNELS
-from vrhlab import binding, build, workout
+from vrhlab import binding, workout
 
 KINDS = ("blk", "net", "console", "balloon")
 
@@ -85,12 +85,23 @@ def kind(request):
 
 
 def boot(lab, kind, driver="ours"):
-    """A guest with one device of KIND; returns it and the workout."""
-    exercise = workout.WORKOUTS[kind]()
-    if driver == "in-tree":
-        return lab.boot(devices=exercise.parts, built=build.stock(lab.kernel)), exercise
-    lab.need(binding.OURS[kind])
-    return lab.boot(devices=exercise.parts), exercise
+    """The guest with one device of each kind that these tests share, and KIND's workout."""
+    if driver == "ours":
+        lab.need(binding.OURS[kind])
+    made = {name: workout.WORKOUTS[name]() for name in KINDS}
+    guest = lab.share("lifecycle", devices=[part for one in made.values() for part in one.parts])
+    if not hasattr(guest, "workouts"):
+        guest.workouts = made
+    return guest, guest.workouts[kind]
+
+
+def unload(guest, kind):
+    """Takes our module out of the guest; its devices are left without driver."""
+    for device in binding.devices(guest, kind):
+        if device.driver == binding.OURS[kind]:
+            binding.unbind(guest, device)
+    guest.wait(f"! test -e /sys/module/{binding.OURS[kind]} || modprobe -r {binding.OURS[kind]}",
+               60)
 
 
 def test_bind_unbind_100_times_under_load(lab, take, kind, driver):
@@ -109,13 +120,11 @@ def test_module_goes_and_comes_back(lab, take, kind):
     """rmmod under load frees the device; modprobe takes it again; at last in-tree has it."""
     guest, exercise = boot(lab, kind)
     module = binding.OURS[kind]
-    for _ in range(5):
+    for _ in range(3):
         take(guest, kind, "ours")
         exercise.check(guest)
         with exercise.load(guest):
-            # A disk or port that somebody holds open holds the module as well.
-            binding.unbind(guest, exercise.device(guest))
-            guest.wait(f"modprobe -r {module}", 60)
+            unload(guest, kind)     # what is open holds the module a while longer
         assert exercise.device(guest).driver is None
         assert not guest.run(f"test -e /sys/module/{module}").ok
     take(guest, kind, "in-tree")
@@ -126,7 +135,7 @@ def test_hot_unplug_and_plug_under_load(lab, take, kind, driver):
     """QMP takes the busy device away and brings it back; it works each time."""
     guest, exercise = boot(lab, kind, driver)
     take(guest, kind, driver)
-    for _ in range(3):
+    for _ in range(2):
         exercise.check(guest)
         with exercise.load(guest):
             exercise.unplug(guest)
@@ -145,24 +154,25 @@ def ident(kind):
 def test_disabled_module_leaves_the_device(lab, take, kind):
     """With enable=0 the module loads, says so, binds nothing; the in-tree driver serves."""
     guest, exercise = boot(lab, kind)
-    if exercise.device(guest).driver:       # a built-in driver has it already
+    unload(guest, kind)
+    if exercise.device(guest).driver:       # the in-tree driver has it already
         binding.unbind(guest, exercise.device(guest))
+    guest.run("dmesg -C")
     guest.modprobe(binding.OURS[kind], "enable=0")
     assert exercise.device(guest).driver is None
     assert guest.sh(f"dmesg | grep -c '{binding.OURS[kind]}: '") == "1"
     take(guest, kind, "in-tree")
     exercise.check(guest)
+    unload(guest, kind)
 
 
 @pytest.mark.parametrize("kind, parameter, value", NONSENSE)
 def test_nonsense_parameter_is_refused_with_one_line(lab, take, kind, parameter, value):
     """The load fails, one line names parameter and value, the device is not touched."""
     module = binding.OURS[kind]
-    lab.need(module)
-    exercise = workout.WORKOUTS[kind]
-    guest = lab.share("all kinds", devices=lambda: [part for made in workout.WORKOUTS.values()
-                                                    for part in made().parts])
+    guest, exercise = boot(lab, kind)
     before = take(guest, kind, "in-tree")
+    unload(guest, kind)
     guest.run("dmesg -C")
     assert not guest.run(["modprobe", module, f"{parameter}={value}"]).ok
     lines = [line for line in guest.run("dmesg").stdout.splitlines()

@@ -9,8 +9,10 @@ import fcntl
 import os
 import pathlib
 import shlex
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
 
@@ -80,6 +82,15 @@ def locked(path, what):
             say(f"waiting for another lab: {what}")
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
+
+
+def make_directory():
+    """A directory for a guest's sockets and files; those of dead processes are removed."""
+    temporary = pathlib.Path(tempfile.gettempdir())
+    for old in temporary.glob("vrh-[0-9]*-*"):
+        if not pathlib.Path("/proc", old.name.split("-")[1]).exists():
+            shutil.rmtree(old, ignore_errors=True)
+    return pathlib.Path(tempfile.mkdtemp(prefix=f"vrh-{os.getpid()}-"))
 
 
 _held = 0   # guest slots that this process holds

@@ -7,6 +7,7 @@ import os
 import pathlib
 import stat
 import subprocess
+import time
 
 from . import build, host
 
@@ -77,7 +78,8 @@ def common(built):
         temporary.write_bytes(archive(entries))
         temporary.rename(path)
         for old in path.parent.glob(f"{kernel.name}-*.cpio"):
-            if old != path:
+            # Another checkout's lab may use one that differs; not for a week, surely.
+            if old != path and time.time() - old.stat().st_mtime > 7 * 86400:
                 old.unlink(missing_ok=True)
     return path
 

@@ -48,20 +48,30 @@ def get(name, refresh=False):
     if name not in NAMES:
         raise host.LabError(f"no kernel {name}; there are {', '.join(NAMES)}")
     manifest = host.cache_dir() / "kernels" / name / "current.json"
+    kernel = None if refresh else _cached(manifest)
+    if kernel:
+        return kernel
     with host.locked(manifest.with_name("lock"), f"kernel {name}"):
-        kernel = None if refresh else _read(manifest)
-        if kernel is None or not _complete(kernel):
+        kernel = None if refresh else _cached(manifest)     # while we waited
+        if not kernel:
             if name == "debug":
                 from . import debugkernel
                 kernel = debugkernel.make(refresh)
             else:
                 kernel = _fetch(name)
             _write(manifest, kernel)
-        elif name == "debug":
-            from . import debugkernel
-            if debugkernel.outdated(kernel):
-                kernel = debugkernel.make()
-                _write(manifest, kernel)
+    return kernel
+
+
+def _cached(manifest):
+    """The kernel that the manifest names, if all of it is there and still what is wanted."""
+    kernel = _read(manifest)
+    if kernel is None or not _complete(kernel):
+        return None
+    if kernel.debug:
+        from . import debugkernel
+        if debugkernel.outdated(kernel):
+            return None
     return kernel
 
 
@@ -79,7 +89,9 @@ def _write(manifest, kernel):
     fields = {key: str(value) if isinstance(value, pathlib.Path) else value
               for key, value in dataclasses.asdict(kernel).items()}
     manifest.parent.mkdir(parents=True, exist_ok=True)
-    manifest.write_text(json.dumps(fields, indent=1) + "\n")
+    temporary = manifest.with_suffix(".new")
+    temporary.write_text(json.dumps(fields, indent=1) + "\n")
+    temporary.rename(manifest)      # readers take no lock
 
 
 def _complete(kernel):
