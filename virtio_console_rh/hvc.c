@@ -318,6 +318,13 @@ static void vcon_hvc_reap_work(struct work_struct *work)
 				   msecs_to_jiffies(VCON_HVC_REAP_MS));
 }
 
+/* Runs the reaper to its end: afterwards it has no console that was erased before. */
+static void vcon_hvc_reap_now(void)
+{
+	mod_delayed_work(vcon_wq, &vcon_hvc_reaper, 0);
+	flush_delayed_work(&vcon_hvc_reaper);
+}
+
 static struct vcon_con *vcon_con_alloc(struct vcon_port *port)
 {
 	struct vcon_con *con = kzalloc(sizeof(*con), GFP_KERNEL);
@@ -394,6 +401,7 @@ unlink:
 	vcon_con_unlink(port, con);
 	vcon_port_set_console(port, false, was_open);
 	xa_erase(&vcon_cons, con->vtermno);
+	vcon_hvc_reap_now();
 free:
 	vcon_con_free_bufs(con);
 	kfree_rcu(con, rcu);
@@ -430,16 +438,16 @@ void vcon_hvc_remove(struct vcon_port *port)
 	spin_lock_irq(&hp->lock);
 	hp->index = VCON_HVC_NO_INDEX;
 	spin_unlock_irq(&hp->lock);
-	WRITE_ONCE(con->dead, true);
 
 	/*
 	 * Usually the hangup was all it took. If not, and be it for years, the
-	 * reaper does it, and meanwhile the module cannot be unloaded.
+	 * reaper does it, and meanwhile the module cannot be unloaded. Once the
+	 * console is dead it is the reaper's.
 	 */
-	for (tries = 10; tries && vcon_con_in_use(con); tries--)
+	for (tries = 10; tries && kref_read(&hp->port.kref) > 1; tries--)
 		msleep(20);
-	mod_delayed_work(vcon_wq, &vcon_hvc_reaper, 0);
-	flush_delayed_work(&vcon_hvc_reaper);
+	WRITE_ONCE(con->dead, true);
+	vcon_hvc_reap_now();
 }
 
 /**
@@ -453,8 +461,7 @@ void vcon_hvc_exit(void)
 	unsigned int tries;
 
 	for (tries = 500; tries && !xa_empty(&vcon_cons); tries--) {
-		mod_delayed_work(vcon_wq, &vcon_hvc_reaper, 0);
-		flush_delayed_work(&vcon_hvc_reaper);
+		vcon_hvc_reap_now();
 		msleep(20);
 	}
 	cancel_delayed_work_sync(&vcon_hvc_reaper);

@@ -237,6 +237,7 @@ static struct kunit_suite console_msg_suite = {
 	.name = "console_msg",
 	.test_cases = console_msg_cases,
 };
+
 kunit_test_suite(console_msg_suite);
 
 MODULE_DESCRIPTION("KUnit suite of virtio_console_rh's control messages");

@@ -1,0 +1,776 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Consoles and ports: bytes both ways, who hears of what, and nothing that waits for ever."""
+
+import hashlib
+import os
+import re
+import select
+import socket
+import threading
+import time
+
+import pytest
+
+from vrhlab import Console, Port, binding, build, host
+from vrhlab.devices import Device, Serial
+
+NAME = "org.vrh.port0"
+MIB = 1 << 20
+
+
+class Limited(Serial):
+    """A controller for so many ports; QEMU spells this property with an underscore."""
+
+    def __init__(self, ports, **options):
+        super().__init__(**options)
+        self.ports = ports
+
+    def device(self):
+        return {**super().device(), "max_ports": self.ports}
+
+
+def some_ports():
+    """A console and two ports."""
+    return [Console(), Port(NAME), Port("org.vrh.port1")]
+
+
+def many_ports(count):
+    """COUNT named ports on one controller, the most that it can have."""
+    return [Limited(count + 1),
+            *(Port(f"org.vrh.many{n}", ident=f"many{n}", nr=n + 1) for n in range(count))]
+
+
+def ready(lab, take, which="ours"):
+    """The shared guest, its console device with the driver WHICH."""
+    guest = lab.share("console", devices=some_ports, mem=768)
+    take(guest, "console", which)
+    guest.wait(f"test -c {port_file(guest, NAME)}")
+    return guest
+
+
+def sysfs_names(guest):
+    """{name: /dev/vportNpM} of all ports that have a name."""
+    text = guest.run("grep -H . /sys/class/virtio-ports*/vport*/name").stdout
+    return {line.split(":", 1)[1]: "/dev/" + line.split("/")[4] for line in text.splitlines()}
+
+
+def port_file(guest, name, timeout=15):
+    """The device file of the port called NAME, once it is there."""
+    deadline = time.monotonic() + timeout
+    while True:
+        found = sysfs_names(guest).get(name)
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"no port {name}: {sysfs_names(guest)}"
+        time.sleep(0.2)
+
+
+def device_of(guest, ident):
+    """The device object of a guest by its QEMU id."""
+    return next(d for d in guest.devices if isinstance(d, Device) and d.ident == ident)
+
+
+def port_of(guest, name=NAME):
+    """The Port object called NAME."""
+    return next(d for d in guest.devices if isinstance(d, Port) and d.name == name)
+
+
+def statistics(guest, path):
+    """What debugfs says of a port: {line: value}."""
+    text = guest.sh("mountpoint -q /sys/kernel/debug || mount -t debugfs none /sys/kernel/debug; "
+                    f"cat /sys/kernel/debug/virtio_console_rh/*/{path.rsplit('/', 1)[1]}")
+    return dict(line.split(": ", 1) if ": " in line else (line.rstrip(":"), "")
+                for line in text.splitlines())
+
+
+def python(guest, program, *arguments, timeout=60):
+    """Runs a Python program in the guest; it must succeed. Returns what it printed."""
+    number = python.number = getattr(python, "number", 0) + 1
+    script = guest.share / f"script{number}.py"
+    script.write_text(program)
+    return guest.sh(["python3", f"/share/{script.name}", *arguments], timeout=timeout)
+
+
+def start_python(guest, program, *arguments, timeout=60):
+    """Starts a Python program in the guest."""
+    number = python.number = getattr(python, "number", 0) + 1
+    script = guest.share / f"script{number}.py"
+    script.write_text(program)
+    return guest.start_command(["python3", f"/share/{script.name}", *arguments], timeout=timeout)
+
+
+def receive(end, count, timeout=120):
+    """Exactly COUNT bytes from a socket."""
+    data = bytearray()
+    end.settimeout(timeout)
+    while len(data) < count:
+        piece = end.recv(min(MIB, count - len(data)))
+        assert piece, f"the port was closed after {len(data)} of {count} bytes"
+        data += piece
+    return bytes(data)
+
+
+def silent(end, seconds=0.3):
+    """True if nothing comes from a socket for some time."""
+    return not select.select([end], [], [], seconds)[0]
+
+
+# -- bytes ------------------------------------------------------------------------------
+
+
+def test_64_mib_go_both_ways_unchanged(lab, take, driver):
+    """Byte for byte, in writes and reads of 64 KiB."""
+    guest = ready(lab, take, driver)
+    path = port_file(guest, NAME)
+    data = os.urandom(MIB) * 64
+    digest = hashlib.sha256(data).hexdigest()
+    (guest.share / "data").write_bytes(data)
+    with port_of(guest).connect() as end:
+        writer = guest.start_command(f"cat /share/data >{path}", timeout=240)
+        assert hashlib.sha256(receive(end, len(data), 240)).hexdigest() == digest
+        assert writer.wait().ok
+
+        reader = start_python(guest, READ_AND_HASH, path, str(len(data)), timeout=240)
+        guest.wait(f"test -e /share/reading-{os.path.basename(path)}")
+        end.settimeout(240)
+        end.sendall(data)
+        assert reader.wait(check=True).stdout.strip() == digest
+    (guest.share / "data").unlink()
+    guest.run("rm -f /share/reading-*")
+
+
+READ_AND_HASH = """
+import hashlib, os, select, sys
+path, count = sys.argv[1], int(sys.argv[2])
+fd = os.open(path, os.O_RDWR)
+open("/share/reading-" + os.path.basename(path), "w").close()
+digest = hashlib.sha256()
+poll = select.poll()
+poll.register(fd, select.POLLIN)
+while count:
+    poll.poll()
+    data = os.read(fd, min(65536, count))
+    count -= len(data)
+    digest.update(data)
+print(digest.hexdigest())
+"""
+
+
+def test_bytes_go_both_ways_at_once(lab, take):
+    """An echo in the guest returns 4 MiB of odd-sized pieces in order."""
+    guest = ready(lab, take)
+    path = port_file(guest, NAME)
+    data = os.urandom(4 * MIB)
+    with port_of(guest).connect() as end:
+        echo = start_python(guest, ECHO, path, str(len(data)), timeout=120)
+        guest.wait(f"test -e /share/echo-{os.path.basename(path)}")
+
+        def feed():
+            view = memoryview(data)
+            while view:
+                view = view[end.send(view[:4097]):]
+        feeder = threading.Thread(target=feed)
+        feeder.start()
+        assert receive(end, len(data)) == data
+        feeder.join()
+        assert echo.wait().ok
+    guest.run("rm -f /share/echo-*")
+
+
+ECHO = """
+import os, sys
+path, count = sys.argv[1], int(sys.argv[2])
+fd = os.open(path, os.O_RDWR)
+open("/share/echo-" + os.path.basename(path), "w").close()
+while count:
+    data = os.read(fd, 3001)
+    count -= len(data)
+    while data:
+        data = data[os.write(fd, data):]
+"""
+
+
+def test_sendfile_reaches_the_host(lab, take):
+    """A file is spliced into a port."""
+    guest = ready(lab, take)
+    path = port_file(guest, NAME)
+    data = os.urandom(300_001)
+    (guest.share / "data").write_bytes(data)
+    with port_of(guest).connect() as end:
+        sender = start_python(guest, SENDFILE, path)
+        assert receive(end, len(data)) == data
+        assert sender.wait().ok
+
+
+SENDFILE = """
+import os, sys
+src, dst = os.open("/share/data", os.O_RDONLY), os.open(sys.argv[1], os.O_WRONLY)
+while os.sendfile(dst, src, None, 1 << 20):
+    pass
+"""
+
+
+# -- ports come up ----------------------------------------------------------------------
+
+
+def test_31_ports_come_up_complete(lab, take):
+    """Every port has its name and knows that its host is there, again and again.
+
+    The in-tree driver loses every one of the 31 connections at this number of ports.
+    """
+    guest = lab.boot(devices=many_ports(31), mem=768)
+    # They end with the guest, which is this test's own.
+    ends = [device.connect() for device in guest.devices if isinstance(device, Port)]
+    names = {f"org.vrh.many{n}" for n in range(31)}
+    for _ in range(3):
+        moved, = take(guest, "console")
+        deadline = time.monotonic() + 20
+        while set(sysfs_names(guest)) != names and time.monotonic() < deadline:
+            time.sleep(0.2)
+        found = sysfs_names(guest)
+        assert set(found) == names
+        connected = {path: statistics(guest, path)["host_connected"] for path in found.values()}
+        assert set(connected.values()) == {"1"}, connected
+        for path in found.values():
+            guest.run(f"timeout 10 sh -c 'echo {path} >{path}'", check=True)
+        binding.unbind(guest, moved)
+    for end in ends:
+        end.close()
+
+
+def test_ports_are_linked_by_udev_rules(lab, take):
+    """The class is one that udev's rules, or ours, know; its devices have a name."""
+    guest = ready(lab, take)
+    classes = guest.sh("ls -d /sys/class/virtio-ports*/vport*/name").split()
+    assert len(classes) == 3
+    rules = (host.repository() / "packaging/udev/61-virtio-rh.rules").read_text()
+    ours = {path.split("/")[3] for path in classes}
+    assert ours <= {"virtio-ports", "virtio-ports-rh"}
+    assert 'SYMLINK+="virtio-ports/$attr{name}"' in rules
+    assert guest.sh("cat /sys/bus/virtio/drivers/virtio_console_rh/virtio*/vrh/features"
+                    ).startswith("MULTIPORT")
+
+
+def test_ports_come_and_go_by_qmp_while_open(lab, take):
+    """A port is plugged, opened, unplugged: its user gets ENODEV and a hangup at once."""
+    guest = ready(lab, take)
+    for round_ in range(5):
+        port = Port(f"org.vrh.hot{round_}", ident=f"hot{round_}")
+        port.setup(guest.directory)
+        guest.qmp.execute("chardev-add", {"id": f"chr-hot{round_}", "backend": {
+            "type": "socket", "data": {"addr": {"type": "unix", "data": {
+                "path": str(port.socket)}}, "server": True, "wait": False}}})
+        guest.plug(port)
+        path = port_file(guest, port.name)
+        with port.connect() as end:
+            user = start_python(guest, BLOCKED_READER, path)
+            guest.wait(f"test -e /share/reader-{os.path.basename(path)}")
+            end.sendall(b"bytes")
+            time.sleep(0.3)
+            guest.qmp.execute("device_del", {"id": port.ident})
+            assert user.wait(check=True).stdout.split() == ["bytes", "ENODEV", "POLLHUP", "ENODEV",
+                                                            "closed"]
+        guest.wait(f"! test -e {path}")
+        guest.run("rm -f /share/reader-*")
+        end_chardev(guest, f"chr-hot{round_}")
+
+
+BLOCKED_READER = """
+import errno, os, select, sys
+path = sys.argv[1]
+fd = os.open(path, os.O_RDWR)
+open("/share/reader-" + os.path.basename(path), "w").close()
+poll = select.poll()
+poll.register(fd, select.POLLIN)
+poll.poll()
+print(os.read(fd, 100).decode())
+try:
+    print("read", os.read(fd, 100))
+except OSError as error:
+    print(errno.errorcode[error.errno])
+events = poll.poll(1000)[0][1]
+print("POLLHUP" if events == select.POLLHUP else events)
+try:
+    print("wrote", os.write(fd, b"x"))
+except OSError as error:
+    print(errno.errorcode[error.errno])
+os.close(fd)
+print("closed")
+"""
+
+
+def end_chardev(guest, ident):
+    """Removes a chardev, which QEMU frees only after its port is gone for good."""
+    for _ in range(50):
+        try:
+            return guest.qmp.execute("chardev-remove", {"id": ident})
+        except Exception:   # still busy
+            time.sleep(0.1)
+    return None
+
+
+# -- files ------------------------------------------------------------------------------
+
+
+def test_poll_tells_of_the_host(lab, take, driver):
+    """Hangup while nobody is there, in and out as they come and go."""
+    guest = ready(lab, take, driver)
+    path = port_file(guest, NAME)
+    user = start_python(guest, POLLER, path)
+    step = stepper(guest, user)
+    step("absent")
+    with port_of(guest).connect() as end:
+        step("connected")
+        end.sendall(b"hello")
+        step("data")
+        end.sendall(b"last words")
+        time.sleep(0.5)
+    step("gone")
+    step("eof")
+    assert user.wait(check=True).stdout == ""
+
+
+def stepper(guest, user):
+    """A function that lets POLLER go on with the state named, and waits until it agrees."""
+    guest.run("rm -f /share/step-* /share/done-*")
+
+    def step(name):
+        (guest.share / f"step-{name}").touch()
+        try:
+            guest.wait(f"test -e /share/done-{name}", timeout=20)
+        except host.LabError:
+            user.kill()
+            raise AssertionError(f"at step {name}: {user.wait()}")
+    return step
+
+
+POLLER = """
+import errno, os, select, sys, time
+IN, OUT, HUP = select.POLLIN, select.POLLOUT, select.POLLHUP
+RD, WR = select.POLLRDNORM, select.POLLWRNORM
+fd = os.open(sys.argv[1], os.O_RDWR | os.O_NONBLOCK)
+poll = select.poll()
+poll.register(fd, IN | OUT)
+
+def fails(call, name):
+    try:
+        call()
+    except OSError as error:
+        assert errno.errorcode[error.errno] == name, errno.errorcode[error.errno]
+    else:
+        raise AssertionError("did not fail with " + name)
+
+def until(want):
+    for _ in range(100):
+        events = poll.poll(0)
+        have = events[0][1] if events else 0
+        if have == want:
+            return
+        time.sleep(0.1)
+    raise AssertionError("events %x, not %x" % (have, want))
+
+def step(name):
+    while not os.path.exists("/share/step-" + name):
+        time.sleep(0.05)
+    globals()[name]()
+    open("/share/done-" + name, "w").close()
+
+def absent():
+    until(IN | HUP)
+    assert os.read(fd, 10) == b""
+    fails(lambda: os.write(fd, b"x"), "EAGAIN")
+    fails(lambda: os.open(sys.argv[1], os.O_RDWR), "EBUSY")
+
+def connected():
+    until(OUT)
+    fails(lambda: os.read(fd, 10), "EAGAIN")
+
+def data():
+    until(IN | OUT)
+    assert os.read(fd, 2) == b"he"
+    assert os.read(fd, 10) == b"llo"
+    until(OUT)
+
+def gone():
+    until(IN | HUP)
+    assert os.read(fd, 100) == b"last words"
+
+def eof():
+    until(IN | HUP)
+    assert os.read(fd, 100) == b""
+
+for name in ("absent", "connected", "data", "gone", "eof"):
+    step(name)
+"""
+
+
+def test_writer_waits_for_the_host(lab, take, driver):
+    """A blocking write sleeps until somebody connects, a signal ends it before."""
+    guest = ready(lab, take, driver)
+    path = port_file(guest, NAME)
+    impatient = guest.run(f"timeout -s INT 1 sh -c 'echo lost >{path}'")
+    assert not impatient.ok
+    writer = guest.start_command(f"echo patience >{path}")
+    time.sleep(1)
+    assert not writer.done()
+    with port_of(guest).connect() as end:
+        assert receive(end, 9) == b"patience\n"
+        assert writer.wait().ok
+
+
+def test_host_that_does_not_read_stops_the_writer_only(lab, take):
+    """A writer fills what there is and sleeps, the host reads on, nothing is lost."""
+    guest = ready(lab, take)
+    path = port_file(guest, NAME)
+    data = os.urandom(8 * MIB)
+    (guest.share / "data").write_bytes(data)
+    with port_of(guest).connect() as end:
+        writer = guest.start_command(f"cat /share/data >{path}", timeout=120)
+        time.sleep(3)
+        assert not writer.done()
+        assert int(statistics(guest, path)["tx_waits"]) > 0
+        assert receive(end, len(data)) == data
+        assert writer.wait().ok
+
+
+def test_sigio_tells_of_data_and_of_the_host(lab, take, driver):
+    """SIGIO comes when somebody connects, sends, and leaves."""
+    guest = ready(lab, take, driver)
+    path = port_file(guest, NAME)
+    guest.run("rm -f /share/sigio-*")
+    user = start_python(guest, SIGIO, path)
+    guest.wait("test -e /share/sigio-ready")
+    with port_of(guest).connect() as end:
+        guest.wait("test -s /share/sigio-1")
+        end.sendall(b"x")
+        guest.wait("test -s /share/sigio-2")
+    guest.wait("test -s /share/sigio-3")
+    assert user.wait().ok
+
+
+SIGIO = """
+import fcntl, os, signal, sys, time
+seen = 0
+def handler(number, frame):
+    global seen
+    seen += 1
+    open("/share/sigio-%d" % seen, "w").write("x")
+signal.signal(signal.SIGIO, handler)
+fd = os.open(sys.argv[1], os.O_RDWR | os.O_NONBLOCK)
+fcntl.fcntl(fd, fcntl.F_SETOWN, os.getpid())
+fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_ASYNC)
+open("/share/sigio-ready", "w").close()
+end = time.monotonic() + 40
+while seen < 3 and time.monotonic() < end:
+    time.sleep(0.1)
+sys.exit(seen < 3)
+"""
+
+
+def test_close_tells_the_host_and_forgets_the_rest(lab, take):
+    """Bytes that were not read before a close are not there after the next open."""
+    guest = ready(lab, take)
+    path = port_file(guest, NAME)
+    with port_of(guest).connect() as end:
+        user = start_python(guest, "import os, sys, time\nfd = os.open(sys.argv[1], os.O_RDWR)\n"
+                            "open('/share/open', 'w').close()\ntime.sleep(2)\n", path)
+        guest.wait("test -e /share/open")
+        end.sendall(b"never read")
+        assert user.wait().ok
+        reader = guest.start_command(f"timeout 20 head -c 5 {path}")
+        time.sleep(1)
+        end.sendall(b"fresh")
+        assert reader.wait(check=True).stdout == "fresh"
+    guest.run("rm -f /share/open")
+    stats = statistics(guest, path)
+    assert int(stats["bytes_discarded"]) >= 10
+
+
+# -- consoles ---------------------------------------------------------------------------
+
+
+def hvc_of(guest):
+    """The /dev/hvcN that answers, told by its echo on the host's side."""
+    for number in range(4):
+        with port_of(guest, "org.vrh.console0").connect() as end:
+            done = guest.run(f"timeout 5 sh -c 'echo here >/dev/hvc{number}'")
+            if done.ok and not silent(end, 2):
+                return f"/dev/hvc{number}"
+    raise AssertionError("no console answers")
+
+
+def test_login_on_a_console(lab, take, driver):
+    """A shell on hvc talks to the host, with a controlling terminal and its size."""
+    guest = ready(lab, take, driver)
+    tty = hvc_of(guest)
+    with port_of(guest, "org.vrh.console0").connect() as end:
+        shell = guest.start_command(
+            f"setsid sh -c 'exec sh -i <{tty} >{tty} 2>&1'", timeout=120)
+        end.settimeout(20)
+        talk(end, "stty -echoctl")
+        assert talk(end, "tty") == tty
+        assert talk(end, "echo $((6 * 7))") == "42"
+        end.sendall(b"sleep 100\r")
+        time.sleep(1)
+        end.sendall(b"\x03")
+        assert talk(end, "echo interrupted").endswith("interrupted")
+        long = talk(end, "seq 1 20000 | tr '\\n' ' '")
+        assert [word for word in long.split() if word != "#"] == [
+            str(n) for n in range(1, 20001)]
+        end.sendall(b"exit\r")
+        assert shell.wait().ok
+
+
+def talk(end, command):
+    """Types a command and returns what it printed."""
+    mark = f"end{time.monotonic_ns()}"
+    half = len(mark) // 2
+    end.sendall(f"{command}; echo; echo {mark[:half]}''{mark[half:]}\r".encode())
+    text = b""
+    while mark.encode() not in text:
+        piece = end.recv(65536)
+        assert piece
+        text += piece
+    text = re.sub(r"\x1b\[[^a-zA-Z]*[a-zA-Z]", "", text.decode(errors="replace"))
+    lines = text.replace("\r", "").split("\n")
+    start = next((n for n, line in enumerate(lines) if f"{mark[:half]}''" in line), 0)
+    return "\n".join(lines[start + 1:lines.index(mark)]).strip()
+
+
+def test_printk_goes_to_a_console(lab, take):
+    """With console=hvc0 the kernel's log comes out on the host, whole and in order."""
+    guest = lab.boot(devices=some_ports(), mem=768, append="console=hvc0")
+    lines = [f"vrh line {n} " + "x" * 60 for n in range(500)]
+    console = port_of(guest, "org.vrh.console0")
+    with console.connect() as end:
+        take(guest, "console")
+        text = bytearray()
+        collect = threading.Thread(target=lambda: drain(end, text, b"vrh the end"))
+        collect.start()
+        (guest.share / "lines").write_text("\n".join(lines) + "\n")
+        guest.run("while read -r l; do echo \"<4>$l\"; done </share/lines >/dev/kmsg", timeout=120)
+        guest.run("echo '<4>vrh the end' >/dev/kmsg", check=True)
+        collect.join(60)
+    seen = re.findall(r"vrh line (\d+) (x+)\r?\n", text.decode(errors="replace"))
+    assert [int(n) for n, _ in seen] == list(range(500))
+    assert {len(tail) for _, tail in seen} == {60}
+    found = next(path for name, path in sysfs_names(guest).items() if "console" in name)
+    stats = statistics(guest, found)
+    assert stats["is_console"] == "yes"
+    assert stats["tx_bytes_lost"] == "0"
+    # The in-tree driver needs six for a line.
+    assert int(stats["tx_kicks"]) < 2 * 500 + 500
+
+
+def drain(end, text, until):
+    """Collects bytes of a socket in TEXT until UNTIL has come, or a minute is over."""
+    deadline = time.monotonic() + 60
+    end.settimeout(2)
+    while until not in text and time.monotonic() < deadline:
+        try:
+            text += end.recv(65536)
+        except socket.timeout:
+            pass
+
+
+def test_single_console_without_control_queues(lab, take):
+    """A device that is one console and nothing else (no MULTIPORT) works."""
+    guest = lab.boot(devices=[Limited(1), Console()], mem=512)
+    device, = take(guest, "console")
+    tty = hvc_of(guest)
+    with port_of(guest, "org.vrh.console0").connect() as end:
+        guest.run(f"echo greetings >{tty}", check=True)
+        assert b"greetings" in receive(end, 9)
+        reader = guest.start_command(f"timeout 20 head -n 1 {tty}")
+        time.sleep(1)
+        end.sendall(b"answer\r")
+        assert "answer" in reader.wait(check=True).stdout
+    binding.unbind(guest, device)
+    # Ports only, of a device that has none: refused, and the in-tree driver takes it.
+    guest.run("modprobe -r virtio_console_rh", check=True)
+    guest.modprobe("virtio_console_rh", "hvc=0")
+    assert not binding.bind(guest, device, "virtio_console_rh")
+    take(guest, "console", "in-tree")
+    assert hvc_of(guest)
+
+
+# -- coming and going -------------------------------------------------------------------
+
+
+def test_bind_and_unbind_100_times_under_load(lab, take):
+    """Readers, writers and a console in use, while the driver goes and comes back."""
+    guest = ready(lab, take)
+    device, = binding.devices(guest, "console")
+    ends = [port_of(guest, name).connect() for name in (NAME, "org.vrh.port1",
+                                                        "org.vrh.console0")]
+    stop = threading.Event()
+    sink = threading.Thread(target=swallow, args=(ends, stop))
+    sink.start()
+    load = start_python(guest, LOAD, timeout=600)
+    try:
+        guest.run(f"cd /sys/bus/virtio/drivers/virtio_console_rh; for i in $(seq 100); do "
+                  f"echo {device.name} >unbind || exit 1; echo {device.name} >bind || exit 1; "
+                  "sleep 0.1; done", timeout=500, check=True)
+    finally:
+        stop.set()
+        load.kill()
+        sink.join()
+        for end in ends:
+            end.close()
+    load.wait()
+    path = port_file(guest, NAME)
+    with port_of(guest).connect() as end:
+        writer = guest.start_command(f"echo alive >{path}")
+        assert b"alive\n" in receive(end, 6)
+        assert writer.wait().ok
+
+
+def swallow(ends, stop):
+    """The host's side of a load: reads everything, sends something now and then."""
+    for end in ends:
+        end.setblocking(False)
+    while not stop.is_set():
+        for end in select.select(ends, [], [], 0.05)[0]:
+            try:
+                end.recv(65536)
+            except OSError:
+                pass
+        for end in ends:
+            try:
+                end.send(b"noise\r" * 100)
+            except OSError:
+                pass
+
+
+LOAD = """
+import glob, os, select, sys, threading, time
+
+def worker(pattern):
+    # A file of a port that went must be closed and found again.
+    while True:
+        for path in glob.glob(pattern):
+            try:
+                fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOCTTY)
+            except OSError:
+                continue
+            try:
+                for _ in range(200):
+                    readable, writable, _ = select.select([fd], [fd], [], 0.1)
+                    if readable:
+                        os.read(fd, 4096)
+                    if writable:
+                        os.write(fd, b"load" * 500)
+            except OSError:
+                pass
+            finally:
+                os.close(fd)
+        time.sleep(0.01)
+
+for pattern in ("/dev/vport*p1", "/dev/vport*p2", "/dev/hvc0", "/dev/hvc1"):
+    threading.Thread(target=worker, args=(pattern,), daemon=True).start()
+time.sleep(10000)
+"""
+
+
+def test_module_leaves_and_the_in_tree_driver_takes_over(lab, take):
+    """Unbind, unload, in-tree; and back. A busy port and a busy console hold the module."""
+    guest = ready(lab, take)
+    path = port_file(guest, NAME)
+    holder = guest.start_command(f"sleep 3 <>{path}")
+    time.sleep(0.5)
+    assert not guest.run("rmmod virtio_console_rh").ok
+    assert holder.wait().ok
+    tty = hvc_of(guest)
+    holder = guest.start_command(f"sleep 3 <>{tty}")
+    time.sleep(0.5)
+    assert not guest.run("rmmod virtio_console_rh").ok
+    assert holder.wait().ok
+    guest.wait("rmmod virtio_console_rh", timeout=10)
+    for _ in range(3):
+        take(guest, "console", "in-tree")
+        with port_of(guest).connect() as end:
+            writer = guest.start_command(f"echo in-tree >{port_file(guest, NAME)}")
+            assert receive(end, 8) == b"in-tree\n"
+            assert writer.wait().ok
+        take(guest, "console", "ours")
+        with port_of(guest).connect() as end:
+            writer = guest.start_command(f"echo ours >{port_file(guest, NAME)}")
+            assert receive(end, 5) == b"ours\n"
+            assert writer.wait().ok
+        moved, = binding.devices(guest, "console")
+        binding.unbind(guest, moved)
+        guest.run("rmmod virtio_console_rh", check=True)
+
+
+def test_port_survives_the_module_parameters(lab, take):
+    """enable=0 binds nothing; what makes no sense is refused with its range."""
+    guest = lab.boot(devices=some_ports(), mem=512)
+    lab.need("virtio_console_rh")
+    guest.modprobe("virtio_console_rh", "enable=0")
+    assert not guest.run("ls /sys/bus/virtio/drivers/virtio_console_rh").ok
+    assert "enable=0" in guest.sh("dmesg | grep virtio_console_rh:")
+    guest.run("rmmod virtio_console_rh", check=True)
+    for nonsense in ("stall_ms=0", "stall_ms=2001", "stall_ms=x"):
+        assert not guest.run(["modprobe", "virtio_console_rh", nonsense]).ok
+        assert "must be a number from 1 to 2000" in guest.sh("dmesg | tail -n 3")
+    take(guest, "console")
+    assert not guest.run("echo 0 >/sys/module/virtio_console_rh/parameters/stall_ms").ok
+    assert guest.sh("cat /sys/module/virtio_console_rh/parameters/stall_ms") == "200"
+
+
+def test_device_is_hot_plugged_and_unplugged_in_use(lab, take):
+    """The whole controller goes while ports and the console are open, and comes back."""
+    guest = lab.boot(devices=[Serial(hotplug=True), *some_ports()], mem=512)
+    take(guest, "console")
+    controller = device_of(guest, "serial0")
+    path = port_file(guest, NAME)
+    with port_of(guest).connect(), port_of(guest, "org.vrh.console0").connect():
+        reader = guest.start_command(f"cat {path}")
+        tty = guest.start_command("cat /dev/hvc0 /dev/hvc1")
+        time.sleep(1)
+        guest.unplug(controller)
+        assert not reader.wait().ok
+        tty.kill()
+        tty.wait()
+    assert not binding.devices(guest, "console")
+    guest.wait("rmmod virtio_console_rh", timeout=10)
+
+
+def test_suspend_keeps_unread_bytes(lab, take):
+    """Devices are frozen and restored as for a suspend; a port goes on as if nothing was."""
+    guest = ready(lab, take)
+    path = port_file(guest, NAME)
+    if not guest.run("test -e /sys/power/pm_test").ok:
+        pytest.skip("this kernel cannot test a suspend")
+    with port_of(guest).connect() as end:
+        user = start_python(guest, SLEEPER, path, timeout=120)
+        guest.wait("test -e /share/sleeper")
+        end.sendall(b"before")
+        time.sleep(0.5)
+        guest.run("echo devices >/sys/power/pm_test; echo freeze >/sys/power/state; "
+                  "echo none >/sys/power/pm_test", timeout=90, check=True)
+        guest.run("rm -f /share/sleeper", check=True)
+        assert receive(end, 5) == b"after"
+        end.sendall(b"again")
+        assert user.wait(check=True).stdout.split() == ["before", "again"]
+    tty = hvc_of(guest)
+    assert tty
+
+
+SLEEPER = """
+import os, sys, time
+fd = os.open(sys.argv[1], os.O_RDWR)
+open("/share/sleeper", "w").close()
+while os.path.exists("/share/sleeper"):
+    time.sleep(0.2)
+print(os.read(fd, 6).decode())
+os.write(fd, b"after")
+print(os.read(fd, 5).decode())
+"""
+
+
+def test_stock_driver_is_untouched_without_ours(lab):
+    """Installed and not bound, the module changes nothing: in-tree has the device."""
+    guest = lab.boot(built=build.stock(lab.kernel), devices=some_ports(), mem=512)
+    guest.modprobe("virtio_console")
+    assert [d.driver for d in binding.devices(guest, "console")] == ["virtio_console"]
