@@ -7,6 +7,9 @@ import json
 import os
 import shlex
 import subprocess
+import time
+
+from vrhlab import host
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,9 +117,13 @@ class Session:
 
     def serve(self, argv):
         """Starts a program on the host's side of the network; it ends with the guest."""
-        server = self.device.start(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        quiet = {name: subprocess.DEVNULL for name in ("stdin", "stdout", "stderr")}
+        server = self.device.start(argv, **quiet)
         self.cleanup.callback(server.wait)
         self.cleanup.callback(server.terminate)
+        time.sleep(0.3)
+        if server.poll() is not None:
+            raise host.LabError(f"{shlex.join(argv)} ended at once: status {server.returncode}")
 
     def host_rss(self):
         """Bytes of QEMU's memory that are resident on the host."""
