@@ -43,12 +43,13 @@
 #define OOM_EPISODE_MS	1000
 
 /*
- * Each OOM call comes after a full round of failed reclaim, which costs tens of
- * milliseconds; 16 MiB is what a faulting task uses up in about that time. A
- * large balloon gives 1/32, so that it is empty after few calls.
+ * Each OOM call comes after reclaim has failed several times, when the guest
+ * has thrown out the code it is running: 6 s lay between two calls in a guest
+ * with its programs on 9p. So a call gets back enough for the next moments, or
+ * an eighth of a large balloon; what was too much goes back after the pause.
  */
-#define OOM_CHUNK	(16UL * SZ_1M / PAGE_SIZE)
-#define OOM_SHARE	32
+#define OOM_CHUNK	(64UL * SZ_1M / PAGE_SIZE)
+#define OOM_SHARE	8
 
 /**
  * vbal_target_pages() - what the host wants, in pages of the guest

@@ -294,10 +294,10 @@ static void oom_chunk_is_worth_the_call(struct kunit *test)
 {
 	KUNIT_EXPECT_EQ(test, vbal_oom_chunk(0), 0UL);
 	KUNIT_EXPECT_EQ(test, vbal_oom_chunk(1), 1UL);
-	KUNIT_EXPECT_EQ(test, vbal_oom_chunk(16 * MIB), 16UL * MIB);
-	KUNIT_EXPECT_EQ(test, vbal_oom_chunk(100 * MIB), 16UL * MIB);
-	KUNIT_EXPECT_EQ(test, vbal_oom_chunk(64 * GIB), 2 * GIB);
-	KUNIT_EXPECT_EQ(test, vbal_oom_chunk(ULONG_MAX), ULONG_MAX / 32);
+	KUNIT_EXPECT_EQ(test, vbal_oom_chunk(64 * MIB), 64UL * MIB);
+	KUNIT_EXPECT_EQ(test, vbal_oom_chunk(500 * MIB), 64UL * MIB);
+	KUNIT_EXPECT_EQ(test, vbal_oom_chunk(64 * GIB), 8 * GIB);
+	KUNIT_EXPECT_EQ(test, vbal_oom_chunk(ULONG_MAX), ULONG_MAX / 8);
 }
 
 static void oom_pause_grows_while_it_recurs(struct kunit *test)
