@@ -62,7 +62,7 @@ check:		## everything: static checks, builds, DKMS, KUnit, guests
 	tests/check
 
 demo:		## boot a guest, move data through all five modules, print a table
-	tests/demo
+	tests/demo --kernel $(KERNEL)
 
 bench:		## in-tree against ours: make bench BENCH=blk KERNEL=6.12 PAIRS=5
 	bench/bench $(BENCH) --kernel $(KERNEL) --pairs $(PAIRS)

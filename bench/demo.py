@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`make demo`: one guest, all devices, each driven by the in-tree driver and then by ours.
+
+A demonstration, not a measurement: one short run a side. bench/bench measures.
+"""
+
+import argparse
+import pathlib
+import shutil
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "tests" / "vm")]
+sys.dont_write_bytecode = True
+
+from vrhlab import Guest, binding, build, host, kernels, packages  # noqa: E402
+
+import insn  # noqa: E402
+from meters import EventMeter  # noqa: E402
+from pairs import Tools  # noqa: E402
+from workload import Amount, Session  # noqa: E402
+from workloads import balloon, blk, console, net  # noqa: E402
+
+#: Beyond the lab's own packages: the workloads' programs and what compiles them.
+PACKAGES = sorted({*packages.GUEST, *packages.BUILD, "libc6-dev", *blk.Bench.packages,
+                   *net.Bench.packages})
+
+#: Length of a run.
+SECONDS = 1.0
+
+
+class SmallBalloon(balloon.Bench):
+    """A quarter of a gigabyte, of memory that the guest may never have touched."""
+
+    whole = 256
+
+    def ready(self, session):
+        self.inflated = 0
+        self.move(session, self.mem, 60)
+
+
+#: What is shown: the device in words, its workload, the figure of throughput by phase.
+SHOWN = (
+    ("disk", blk.Bench, {"randread": "IOPS"}),
+    ("network", net.Bench, {"stream out": "Mbit/s", "request-response": "round trips/s"}),
+    ("console port", console.Bench, {"write": "MB/s"}),
+    ("balloon", SmallBalloon, {"inflate": "MiB/s", "deflate": "MiB/s"}),
+)
+
+
+class Progress:
+    """Says what happens, with the time since the start."""
+
+    def __init__(self):
+        self.begun = time.monotonic()
+
+    def __call__(self, message):
+        print(f"demo: [{time.monotonic() - self.begun:3.0f} s] {message}", file=sys.stderr,
+              flush=True)
+
+
+def load(guest, driver):
+    """Loads an in-tree driver, unless it is built in, and ours."""
+    guest.sh(f"[ -d /sys/bus/virtio/drivers/{driver} ] || modprobe {driver}")
+    guest.modprobe(f"{driver}_rh")
+
+
+def one_side(session, virtio, workload, driver, units):
+    """Has DRIVER take the device and moves data: {phase: (throughput, kicks, interrupts)}."""
+    guest = session.guest
+    current = {device.name: device for device in binding.devices(guest)}[virtio.name]
+    if current.driver != driver:
+        if current.driver:
+            binding.unbind(guest, current)
+        if not binding.bind(guest, current, driver):
+            raise host.LabError(f"{driver} did not take {virtio.name}:\n"
+                                f"{guest.sh('dmesg | tail -n 20')}")
+    workload.ready(session)
+    found = {}
+    for phase in workload.phases:
+        if phase.name not in units:
+            continue
+        meter = EventMeter(guest, session.tools, virtio.name)
+        outcome = session.measure(workload, phase, Amount(None, SECONDS), meter)
+        events = meter.metrics(outcome.operations)
+        found[phase.name] = (outcome.metrics[units[phase.name]], events["kicks"],
+                             events["interrupts"])
+    if driver.endswith("_rh"):
+        found["features"] = guest.sh(f"cat /sys/bus/virtio/devices/{virtio.name}/vrh/features")
+    workload.unready(session)
+    return found
+
+
+def clock(guest):
+    """What pvclock_rh says in this guest; without KVM it must refuse."""
+    done = guest.run(["modprobe", "pvclock_rh"])
+    line = guest.sh("dmesg | grep 'pvclock_rh: ' | grep -v taint | grep -v verification | tail -1")
+    return ("loaded" if done.ok else "refused"), line.partition("pvclock_rh: ")[2]
+
+
+def table(rows):
+    """Text columns; the first row is the head."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
+             for row in rows]
+    return "\n".join([lines[0], "-" * (sum(widths) + 2 * len(widths) - 2), *lines[1:]])
+
+
+def report(results, clock_result):
+    """The table of a demonstration."""
+    rows = [("device", "operation", "driver", "throughput", "kicks/op", "interrupts/op")]
+    features = []
+    for name, workload, units, sides in results:
+        for phase in workload.phases:
+            if phase.name not in units:
+                continue
+            for driver, found in sides.items():
+                rate, kicks, interrupts = found[phase.name]
+                rows.append((name, phase.operation, driver, f"{rate:,.0f} {units[phase.name]}",
+                             f"{kicks:.3f}", f"{interrupts:.3f}"))
+        features += [f"  {driver}: {found['features']}" for driver, found in sides.items()
+                     if "features" in found]
+    rows.append(("clock", "", "pvclock_rh", clock_result[0], "", ""))
+    return "\n".join([table(rows), "", "features, as our drivers negotiated them:", *features,
+                      f"  pvclock_rh: {clock_result[1]}"])
+
+
+def main():
+    """Runs the demonstration; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="demo", description=__doc__.partition("\n\n")[0])
+    parser.add_argument("--kernel", default="6.12", choices=[n for n in kernels.NAMES])
+    options = parser.parse_args()
+    say = Progress()
+    packages.ensure(PACKAGES, "demo")
+    say(f"building the modules for {options.kernel} (the first time: fetching the kernel)")
+    built = build.build(options.kernel)
+    programs = insn.build(host.cache_dir())
+
+    workloads = [(name, make(), units) for name, make, units in SHOWN]
+    devices = [workload.devices()[0] for _, workload, _ in workloads]
+    mem = max(workload.mem for _, workload, _ in workloads)
+    say("booting a guest with a disk, a NIC, a port and a balloon")
+    results = []
+    with Guest(options.kernel, built, mem=mem, devices=devices) as guest:
+        tools = Tools(host=programs, guest={})
+        for program in ("mark", "ops"):
+            shutil.copy(programs[program], guest.share)
+            tools.guest[program] = f"/tmp/{program}"
+        guest.sh("cp /share/mark /share/ops /tmp")
+        for (name, workload, units), device in zip(workloads, devices):
+            session = Session(guest, device, tools)
+            with session.cleanup:
+                load(guest, workload.driver)
+                virtio = binding.devices(guest, workload.driver.removeprefix("virtio_"))[0]
+                workload.prepare(session)
+                sides = {}
+                for driver in (workload.driver, f"{workload.driver}_rh"):
+                    say(f"{name}: {driver}")
+                    sides[driver] = one_side(session, virtio, workload, driver, units)
+                results.append((name, workload, units, sides))
+        say("clock: pvclock_rh")
+        clock_result = clock(guest)
+        release = guest.kernel.release
+    say("done")
+    print(f"\nA guest with Linux {release} and 2 vCPU, under emulation. One run of "
+          f"{SECONDS:g} s a side,\nso figures are rough; `make bench` measures.\n")
+    print(report(results, clock_result))
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except host.LabError as error:
+        sys.exit(f"demo: {error}")
