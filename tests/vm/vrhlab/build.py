@@ -2,16 +2,19 @@
 """Builds the modules for a kernel and stages them as a guest sees them.
 
 The stage is a lib/modules tree: the stock modules that a virtio guest can need, ours in
-updates/, and depmod's tables, so that in the guest plain modprobe works.
+updates/, and depmod's tables, so that in the guest plain modprobe works. A stage is named
+by what is in it and never changes, as guests of other processes may be using it.
 """
 
 import dataclasses
-import filecmp
+import hashlib
 import os
 import pathlib
 import shutil
 import subprocess
 import sys
+import tempfile
+import time
 
 from . import host, kernels, packages, tree
 
@@ -29,6 +32,9 @@ STOCK_PARTS = ("kernel/block/", "kernel/crypto/", "kernel/drivers/block/", "kern
                "kernel/net/vmw_vsock/", "kernel/drivers/net/tun", "kernel/drivers/net/veth",
                "kernel/drivers/net/virtio_net", "kernel/drivers/net/net_failover",
                "kernel/drivers/net/bonding/", "kernel/drivers/net/dummy", "kernel/lib/test_")
+
+#: Seconds after its last use for which a stage is kept; longer than any guest runs.
+STAGE_KEPT = 24 * 3600
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,16 +80,14 @@ def build(name, source=None, modules=None, kunit=None, verbose=False):
         if kernel.debug if kunit is None else kunit:
             variables.append("KUNIT=1")
         _make(kernel, copy, variables, verbose)
-        stage = host.cache_dir() / "stage" / name / key
-        return Build(kernel, stage, _stage(kernel, copy, stage), copy)
+        stage, modules = _stage(kernel, list(_built(copy)))
+        return Build(kernel, stage, modules, copy)
 
 
 def stock(name):
     """The stage of a kernel without our modules."""
     kernel = kernels.get(name)
-    stage = host.cache_dir() / "stage" / name / "stock"
-    with host.locked(stage.with_name("stock.lock"), f"stage of {name}"):
-        return Build(kernel, stage, _stage(kernel, None, stage))
+    return Build(kernel, *_stage(kernel, []))
 
 
 def _make(kernel, copy, variables, verbose):
@@ -94,7 +98,6 @@ def _make(kernel, copy, variables, verbose):
         from . import trixie
         make = trixie.command(kernel.root, copy, make)
     host.say(f"building modules for {kernel.release}")
-    # modules.order of an earlier, wider build would name modules that are gone.
     done = subprocess.run([str(a) for a in make], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL,
                           stderr=subprocess.STDOUT, text=True, errors="replace")
     if done.returncode or verbose:
@@ -103,28 +106,35 @@ def _make(kernel, copy, variables, verbose):
         raise host.LabError(f"the modules do not build for {kernel.release}")
 
 
-def _stage(kernel, copy, stage):
-    """Brings the stage up to date; returns the names of our modules."""
-    target = stage / "lib/modules" / kernel.release
-    changed = False
-    if not (target / "stock").exists():
-        shutil.rmtree(target, ignore_errors=True)
-        _link_stock(kernel, target)
-        changed = True
-    built = {path.name: path for path in _built(copy)} if copy else {}
-    updates = target / "updates"
-    updates.mkdir(exist_ok=True)
-    for path in updates.iterdir():
-        if path.name not in built:
-            path.unlink()
-            changed = True
-    for name, path in built.items():
-        if not (updates / name).exists() or not filecmp.cmp(path, updates / name, shallow=False):
-            shutil.copy2(path, updates / name)
-            changed = True
-    if changed or not (target / "modules.dep.bin").exists():
-        host.call(["/usr/sbin/depmod", "-b", stage, kernel.release])
-    return tuple(sorted(name.removesuffix(".ko") for name in built))
+def _stage(kernel, built):
+    """The stage with these modules (paths) of ours: its directory and their names."""
+    digest = hashlib.sha256(f"{kernel.modules} {kernel.version} {STOCK_PARTS}".encode())
+    built = sorted(built, key=lambda path: path.name)
+    for path in built:
+        digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+    base = host.cache_dir() / "stage" / kernel.name
+    stage = base / digest.hexdigest()[:16]
+    names = tuple(path.stem for path in built)
+    if stage.exists():
+        os.utime(stage)
+        return stage, names
+    base.mkdir(parents=True, exist_ok=True)
+    for old in base.iterdir():
+        if time.time() - old.stat().st_mtime > STAGE_KEPT:
+            shutil.rmtree(old, ignore_errors=True)
+    new = pathlib.Path(tempfile.mkdtemp(prefix="new-", dir=base))
+    new.chmod(0o755)
+    target = new / "lib/modules" / kernel.release
+    _link_stock(kernel, target)
+    (target / "updates").mkdir()
+    for path in built:
+        shutil.copy2(path, target / "updates" / path.name)
+    host.call(["/usr/sbin/depmod", "-b", new, kernel.release])
+    try:
+        new.rename(stage)
+    except OSError:     # another process made the same one meanwhile
+        shutil.rmtree(new)
+    return stage, names
 
 
 def _built(copy):
@@ -172,4 +182,3 @@ def _link_stock(kernel, target):
     for name in ("modules.builtin", "modules.builtin.modinfo", "modules.order"):
         if (kernel.modules / name).exists():
             shutil.copy2(kernel.modules / name, target / name)
-    (target / "stock").touch()
