@@ -7,6 +7,7 @@
  *   ops read PATH SIZE AMOUNT         read(2) of at most SIZE bytes from PATH
  *   ops rr HOST PORT SIZE AMOUNT      SIZE bytes there and back over TCP
  *   ops echo HOST PORT                the other end of rr, until it is killed
+ *   ops touch MIB                     has the guest own MIB of memory for a moment
  *
  * AMOUNT is a number of operations, or of seconds with an "s" behind it: 10000, 2.5s.
  *
@@ -25,6 +26,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -207,6 +209,14 @@ static void serve(const char *host, const char *port)
 		echo(accept(fd, NULL, NULL));
 }
 
+/* The kernel clears every page on the way: that is what makes the host back it. */
+static void touch(size_t mib)
+{
+	if (mmap(NULL, mib << 20, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0) == MAP_FAILED)
+		die("%zu MiB: %s", mib, strerror(errno));
+}
+
 static struct amount parse_amount(const char *text)
 {
 	char *end;
@@ -257,7 +267,9 @@ int main(int argc, char **argv)
 		       parse_amount(argv[5]));
 	else if (argc == 4 && !strcmp(what, "echo"))
 		serve(argv[2], argv[3]);
+	else if (argc == 3 && !strcmp(what, "touch"))
+		touch(parse_size(argv[2]));
 	else
-		die("write PATH SIZE AMOUNT | read PATH SIZE AMOUNT | rr HOST PORT SIZE AMOUNT | echo HOST PORT");
+		die("bad arguments; the head of bench/guest/ops.c has them");
 	return 0;
 }
