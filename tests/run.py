@@ -21,7 +21,8 @@ STAGES = {
     "build": ["tests/static/test_builds.py"],
     "unit": ["bench"],
     "packages": ["tests/pkg"],
-    "guests": ["tests/vm"],
+    # A guest boots and waits more than it computes: two at a time on two processors.
+    "guests": ["-n", "2", "--dist", "loadgroup", "tests/vm"],
 }
 
 

@@ -184,6 +184,13 @@ def take(lab):
     return move
 
 
+def pytest_collection_modifyitems(items):
+    """Under xdist, tests of one file on one kernel stay together, as they share a guest."""
+    for item in items:
+        name = getattr(item, "callspec", None) and item.callspec.params.get("kernel")
+        item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}-{name}"))
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem):
     """Runs a test, then judges its guests: an unhealthy guest fails the test."""

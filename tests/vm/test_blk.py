@@ -56,7 +56,8 @@ def throttle(guest, ident, **limits):
     """Limits a disk on the host; without limits it runs free again."""
     names = ("bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr")
     guest.qmp.execute("block_set_io_throttle",
-                      {"id": ident, **{name: limits.get(name, 0) for name in names}})
+                      {"id": f"/machine/peripheral/{ident}/virtio-backend",
+                       **{name: limits.get(name, 0) for name in names}})
 
 
 def read_forever(guest, disk, timeout=200):
@@ -410,8 +411,6 @@ def test_serial_of_a_stopped_host_does_not_wait_for_ever(lab, take):
     guest = shared(lab)
     take(guest, "blk")
     disk = node(guest, "disk0")
-    guest.qmp.execute("stop", {})
-    guest.qmp.execute("cont", {})
     reader = stuck_reader(guest, disk)
     # All tags in use: the command must not wait for one without end.
     filler = guest.start_command(f"fio --name=f --filename=/dev/{disk} --rw=randread --bs=4k "

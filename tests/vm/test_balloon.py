@@ -1,0 +1,473 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The balloon: memory goes to the host and comes back, measured on both sides.
+
+Memory of the host is QEMU's resident set; memory of the guest is /proc/meminfo; what the
+balloon holds is what QMP's query-balloon says.
+"""
+
+import re
+import subprocess
+import time
+
+import pytest
+
+from vrhlab import Balloon, binding, host
+
+MEM = 1024              # MiB of the guests here
+SYSFS = "/sys/bus/virtio/devices/*/vrh"
+HOG = """
+import mmap, sys, time
+size = {mib} << 20
+m = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+for at in range(0, size, 4096):
+    m[at] = 1
+print("filled", flush=True)
+time.sleep({hold})
+"""
+
+
+@pytest.fixture
+def guest(lab):
+    """The guest of these tests, without a balloon: each test plugs the one it needs."""
+    lab.need("virtio_balloon_rh")
+    made = lab.share("balloon", mem=MEM, devices=shelf)
+    yield made
+    for device in shelf.plugged[:]:
+        remove(made, device)
+    made.run("rmmod virtio_balloon_rh; rmmod virtio_balloon; rm -f /dev/shm/*")
+
+
+def shelf():
+    """A root port for a balloon that is plugged later, and an I/O thread for its hints."""
+    shelf.plugged = []
+    return [["-device", "pcie-root-port,id=port-balloon0,chassis=90"],
+            ["-object", "iothread,id=hints,poll-max-ns=0"]]
+
+
+def add(guest, driver="ours", parameters=(), **options):
+    """Plugs a balloon and has DRIVER take it; returns (device, its name in the guest)."""
+    device = Balloon(hotplug=True, **options)
+    guest.run("rmmod virtio_balloon_rh; rmmod virtio_balloon")
+    guest.modprobe(binding.driver_name("balloon", driver), *parameters)
+    guest.plug(device)
+    shelf.plugged.append(device)
+    guest.wait("ls -d /sys/bus/virtio/drivers/virtio_balloon*/virtio*", what="balloon probed")
+    found, = binding.devices(guest, "balloon")
+    assert found.driver == binding.driver_name("balloon", driver)
+    return device, found
+
+
+def remove(guest, device):
+    """Unplugs a balloon."""
+    shelf.plugged.remove(device)
+    guest.unplug(device)
+    guest.wait("! grep -qs 0x0005 /sys/bus/virtio/devices/*/device", what="balloon gone")
+
+
+def actual(guest):
+    """MiB that the host believes the guest to have."""
+    return guest.qmp("query-balloon")["actual"] >> 20
+
+
+def resize(guest, mib):
+    """Asks the guest to live with MIB."""
+    guest.qmp("balloon", value=mib << 20)
+
+
+def until(condition, timeout=60, what=""):
+    """Waits for CONDITION() to be true."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {timeout} s: {what}"
+        time.sleep(0.1)
+
+
+def reach(guest, mib, timeout=90):
+    """Resizes the guest to MIB and waits for it."""
+    resize(guest, mib)
+    until(lambda: actual(guest) == mib, timeout, f"a guest of {mib} MiB")
+
+
+def meminfo(guest, name):
+    """A line of the guest's /proc/meminfo in MiB."""
+    return int(guest.sh(f"sed -n 's/^{name}: *//p' /proc/meminfo").split()[0]) >> 10
+
+
+def resident(guest):
+    """MiB of the host that QEMU has."""
+    with open(f"/proc/{guest.process.pid}/status", encoding="ascii") as status:
+        return int(re.search(r"VmRSS:\s+(\d+)", status.read())[1]) >> 10
+
+
+def touch(guest, mib):
+    """Has the guest use and free MIB, so that the host has pages behind them."""
+    guest.sh("mount -o remount,size=95% /dev/shm && "
+             f"dd if=/dev/zero of=/dev/shm/touched bs=1M count={mib} 2>/dev/null && "
+             "rm /dev/shm/touched", timeout=120)
+
+
+def counter(guest, name):
+    """A counter of our driver."""
+    return int(guest.sh(f"cat {SYSFS}/{name}"))
+
+
+def vmstat(guest, name):
+    """A line of the guest's /proc/vmstat."""
+    return int(guest.sh(f"sed -n 's/^{name} //p' /proc/vmstat") or 0)
+
+
+def hog(guest, mib, hold=0, timeout=240):
+    """Starts a program that fills MIB and keeps it for HOLD seconds; returns the Running."""
+    (guest.share / "hog.out").unlink(missing_ok=True)
+    (guest.share / "hog.py").write_text(HOG.format(mib=mib, hold=hold))
+    return guest.start_command("echo 500 >/proc/self/oom_score_adj; "
+                               "exec python3 /share/hog.py >/share/hog.out", timeout=timeout)
+
+
+def until_full(guest):
+    """Waits until the hog has all it wants."""
+    out = guest.share / "hog.out"
+    until(lambda: out.exists() and out.read_text(), 180, "the hog is full")
+
+
+def test_memory_goes_to_the_host_and_comes_back(guest, driver):
+    """Both sides have what they should, to a few MiB."""
+    add(guest, driver)
+    touch(guest, 700)
+    total, before = meminfo(guest, "MemTotal"), resident(guest)
+    reach(guest, MEM - 512)
+    assert abs(total - meminfo(guest, "MemTotal") - 512) <= 2
+    assert before - resident(guest) >= 420, "the host got too little"
+    reach(guest, MEM)
+    assert abs(total - meminfo(guest, "MemTotal")) <= 2
+    touch(guest, 700)
+    assert resident(guest) >= before - 60, "what came back cannot be used"
+
+
+def test_total_stays_with_deflate_on_oom(guest, driver):
+    """A balloon that gives way on OOM leaves MemTotal alone (VIRTIO 1.3, 5.5.6)."""
+    add(guest, driver, deflate_on_oom=True)
+    total, free = meminfo(guest, "MemTotal"), meminfo(guest, "MemFree")
+    reach(guest, MEM - 256)
+    assert meminfo(guest, "MemTotal") == total
+    assert abs(free - meminfo(guest, "MemFree") - 256) <= 30
+    reach(guest, MEM)
+
+
+def test_statistics(guest, driver):
+    """The host gets fresh statistics, with ours all 16 on every kernel."""
+    device, _ = add(guest, driver)
+    path = f"/machine/peripheral/{device.ident}"
+
+    def read():
+        return guest.qmp("qom-get", path=path, property="guest-stats")
+
+    guest.qmp("qom-set", path=path, property="guest-stats-polling-interval", value=1)
+    until(lambda: read()["last-update"], 15, "the first statistics")
+    first = read()
+    known = {name: value for name, value in first["stats"].items() if value != 2 ** 64 - 1}
+    if driver == "ours":
+        assert len(known) == 16, sorted(known)
+    assert abs((known["stat-total-memory"] >> 20) - meminfo(guest, "MemTotal")) <= 1
+    assert abs((known["stat-available-memory"] >> 20) - meminfo(guest, "MemAvailable")) <= 40
+    guest.sh("for i in $(seq 200); do /bin/true; done")
+    until(lambda: read()["stats"]["stat-minor-faults"] > known["stat-minor-faults"], 15,
+          "statistics that change")
+    guest.qmp("qom-set", path=path, property="guest-stats-polling-interval", value=0)
+
+
+def test_balloon_gives_way_to_oom(guest, driver):
+    """A program that needs the balloon's memory gets it, and nobody is killed."""
+    add(guest, driver, deflate_on_oom=True)
+    kills = vmstat(guest, "oom_kill")
+    reach(guest, MEM - 400)
+    result = hog(guest, 540).wait()
+    assert result.ok, result
+    assert vmstat(guest, "oom_kill") == kills
+    if driver == "ours":
+        assert counter(guest, "oom_pages") > 0
+        until(lambda: actual(guest) == MEM - 400, 60, "the target is pursued again")
+
+
+def test_no_tug_of_war_while_memory_is_short(guest):
+    """While the hog stays, the balloon keeps away: few OOM calls, no churn."""
+    add(guest, deflate_on_oom=True)
+    reach(guest, MEM - 400)
+    kills = vmstat(guest, "oom_kill")
+    running = hog(guest, 540, hold=25)
+    until_full(guest)
+    inflated = counter(guest, "inflated")
+    time.sleep(20)
+    churn = (counter(guest, "inflated") - inflated) >> 8
+    assert churn <= 64, f"{churn} MiB went to the host while the guest was short"
+    assert running.wait().ok
+    assert vmstat(guest, "oom_kill") == kills
+
+
+def test_unreachable_target_leaves_a_working_guest(guest):
+    """Asked for more than it can spare, the guest gives what it can and lives."""
+    add(guest)
+    kills = vmstat(guest, "oom_kill")
+    running = hog(guest, 400, hold=30)
+    until_full(guest)
+    resize(guest, 100)
+    until(lambda: counter(guest, "floor_stops"), 60, "the floor is reached")
+    time.sleep(3)
+    available = meminfo(guest, "MemAvailable")
+    assert 40 <= available <= 110, available
+    begun = time.monotonic()
+    guest.sh("sleep 1")
+    assert time.monotonic() - begun < 6
+    assert running.wait().ok
+    assert vmstat(guest, "oom_kill") == kills
+    # The memory that the hog left goes to the host without being asked again.
+    low = actual(guest)
+    until(lambda: actual(guest) < low - 200, 60, "the target is pursued")
+    reach(guest, MEM)
+
+
+def test_reported_pages_leave_the_host(guest, driver):
+    """What the guest frees disappears from QEMU's resident set by itself."""
+    add(guest, driver, free_page_reporting=True)
+    touch(guest, 600)
+    high = resident(guest)
+    until(lambda: resident(guest) < high - 350, 60, "the host has its memory back")
+
+
+def test_reporting_finds_its_queue(guest):
+    """Queues that are offered and not used keep their numbers."""
+    add(guest, free_page_reporting=True, free_page_hint=True, iothread="hints")
+    features = guest.sh(f"cat {SYSFS}/features").split()
+    assert "FREE_PAGE_HINT" not in features and "REPORTING" in features
+    touch(guest, 400)
+    until(lambda: counter(guest, "reported") > 300 * 256, 30, "pages are reported")
+    remove(guest, shelf.plugged[0])
+    add(guest, parameters=["disable_features=0x2"], free_page_reporting=True)
+    features = guest.sh(f"cat {SYSFS}/features").split()
+    assert "STATS_VQ" not in features and "REPORTING" in features
+    touch(guest, 400)
+    until(lambda: counter(guest, "reported") > 300 * 256, 30, "pages are reported")
+
+
+@pytest.mark.parametrize("oom", [False, True], ids=["adjusted", "deflate-on-oom"])
+def test_compaction_moves_ballooned_pages(guest, oom):
+    """Migration keeps every count right."""
+    add(guest, deflate_on_oom=oom)
+    total = meminfo(guest, "MemTotal")
+    # Holes all over memory make work for compaction.
+    guest.sh("mkdir -p /dev/shm/holes; cd /dev/shm/holes; "
+             "dd if=/dev/zero bs=1M count=300 2>/dev/null | split -b 2M; rm *[aceg]", timeout=180)
+    reach(guest, MEM - 350)
+    guest.sh("rm -r /dev/shm/holes")
+    guest.sh("echo 1 >/proc/sys/vm/compact_memory", timeout=180)
+    moved = counter(guest, "migrated")
+    assert moved > 0
+    assert vmstat(guest, "balloon_migrate") >= moved
+    assert counter(guest, "held_pages") == 350 << 8
+    assert actual(guest) == MEM - 350
+    reach(guest, MEM)
+    assert counter(guest, "held_pages") == 0
+    assert abs(meminfo(guest, "MemTotal") - total) <= 1
+    assert counter(guest, "errors") == 0
+
+
+def test_compaction_while_inflating(guest):
+    """Migration and both directions of the balloon at once."""
+    add(guest)
+    running = guest.start_command("end=$((SECONDS+10)); while [ $SECONDS -lt $end ]; do "
+                                  "echo 1 >/proc/sys/vm/compact_memory; done", timeout=60)
+    for _ in range(3):
+        reach(guest, MEM - 400)
+        reach(guest, MEM - 100)
+    assert running.wait().ok
+    reach(guest, MEM)
+    assert counter(guest, "held_pages") == 0
+    assert counter(guest, "host_late") == 0
+
+
+def test_unload_gives_everything_back(guest):
+    """rmmod with a full balloon leaves no page behind, and the host knows."""
+    add(guest)
+    total, free = meminfo(guest, "MemTotal"), meminfo(guest, "MemFree")
+    reach(guest, MEM - 500)
+    guest.sh("rmmod virtio_balloon_rh")
+    assert actual(guest) == MEM
+    assert abs(meminfo(guest, "MemTotal") - total) <= 1
+    assert abs(meminfo(guest, "MemFree") - free) <= 25
+    # The target stands: whoever takes the device next pursues it, in-tree too.
+    guest.modprobe("virtio_balloon")
+    binding.take(guest, "balloon", "in-tree")
+    until(lambda: actual(guest) == MEM - 500, 60, "in-tree takes over")
+
+
+def test_bind_and_unbind_while_inflating(guest):
+    """100 times, always in the middle of it."""
+    _, device = add(guest, deflate_on_oom=True, free_page_reporting=True)
+    total = meminfo(guest, "MemTotal")
+    for turn in range(10):
+        resize(guest, MEM - 400 - turn)
+        guest.sh(f"cd /sys/bus/virtio/drivers/virtio_balloon_rh; for i in 1 2 3 4 5 6 7 8 9 10; do "
+                 f"echo {device.name} >unbind; echo {device.name} >bind; sleep 0.$((i % 4)); done",
+                 timeout=180)
+    reach(guest, MEM)
+    assert abs(meminfo(guest, "MemTotal") - total) <= 1
+    assert counter(guest, "held_pages") == 0
+
+
+def test_unplug_while_inflating(guest):
+    """The device goes in the middle of it and comes back."""
+    total = meminfo(guest, "MemTotal")
+    for turn in range(3):
+        device, _ = add(guest, free_page_reporting=True)
+        resize(guest, MEM - 600)
+        time.sleep(0.2 * turn)
+        remove(guest, device)
+        assert abs(meminfo(guest, "MemTotal") - total) <= 1
+
+
+def test_function_reset_is_survived(guest):
+    """Where the core says so, the balloon starts again; else nobody waits for ever."""
+    _, device = add(guest)
+    total = meminfo(guest, "MemTotal")
+    reach(guest, MEM - 200)
+    told = "reset_prepare" in guest.sh("cat /proc/kallsyms | grep -o virtio_device_reset_prepare "
+                                       "| head -n 1 || true")
+    guest.sh(f"echo 1 >/sys/bus/pci/devices/{device.pci}/reset", timeout=60)
+    if told:
+        reach(guest, MEM - 300)
+        assert counter(guest, "host_late") == 0
+    else:
+        # The device is silent now and the driver does not know why.
+        resize(guest, MEM - 300)
+        until(lambda: counter(guest, "host_late") or guest.run(
+            "echo 1 >/proc/sys/vm/compact_memory").ok and counter(guest, "host_late"), 60,
+            "the wait for the host ends")
+    begun = time.monotonic()
+    guest.sh("rmmod virtio_balloon_rh", timeout=60)
+    assert time.monotonic() - begun < 30
+    assert abs(meminfo(guest, "MemTotal") - total) <= 1
+    guest.modprobe("virtio_balloon_rh")
+    reach(guest, MEM)
+
+
+@pytest.mark.parametrize("options", [{"packed": True}, {"vectors": 0, "ioeventfd": False},
+                                     {"iommu_platform": True}, {"event_idx": False},
+                                     {"page_poison": False}],
+                         ids=lambda options: "-".join(options))
+def test_device_variants(guest, options):
+    """Packed ring, INTx and no ioeventfd, DMA API, no event index: the same balloon."""
+    add(guest, free_page_reporting=True, **options)
+    resize_ok = MEM - 300
+    reach(guest, resize_ok)
+    guest.sh("echo 1 >/proc/sys/vm/compact_memory", timeout=60)
+    reach(guest, MEM)
+    assert counter(guest, "host_late") == counter(guest, "errors") == 0
+    features = guest.sh(f"cat {SYSFS}/features").split()
+    assert ("RING_PACKED" in features) == ("packed" in options)
+    assert ("REPORTING" in features) == ("iommu_platform" not in options)
+
+
+@pytest.mark.parametrize("value", ["-2", "16777217", "12x", ""])
+def test_floor_out_of_range_is_refused(guest, value):
+    """One line that names the value and the range; nothing is loaded."""
+    guest.run("rmmod virtio_balloon_rh; dmesg -C")
+    assert not guest.run(["modprobe", "virtio_balloon_rh", f"floor_mb={value}"]).ok
+    line, = [line for line in guest.sh("dmesg").splitlines() if "floor_mb" in line and
+             "must be" in line]
+    assert f"floor_mb={value}:" in line and "0 to 16777216" in line
+    assert not guest.run("grep -q virtio_balloon_rh /proc/modules").ok
+
+
+def test_enable_0_leaves_the_device_alone(guest):
+    """The module loads, says so, and in-tree has the device."""
+    guest.run("rmmod virtio_balloon_rh; dmesg -C")
+    guest.modprobe("virtio_balloon_rh", "enable=0")
+    assert "enable=0" in guest.sh("dmesg")
+    guest.modprobe("virtio_balloon")
+    device = Balloon(hotplug=True)
+    guest.plug(device)
+    shelf.plugged.append(device)
+    guest.wait("ls -d /sys/bus/virtio/drivers/virtio_balloon/virtio*")
+    reach(guest, MEM - 100)
+
+
+FAIL_NTH = """
+cd /sys/kernel/debug
+for kind in failslab fail_page_alloc; do
+    echo 0 >$kind/verbose; echo N >$kind/ignore-gfp-wait
+done
+echo 0 >fail_page_alloc/min-order
+refused=0
+for n in $(seq {first} {last}); do
+    bash -c 'echo '$n' >/proc/self/fail-nth; echo {name} >{drivers}/virtio_balloon_rh/bind' 2>/dev/null
+    if [ -e {drivers}/virtio_balloon_rh/{name} ]; then
+        echo {name} >{drivers}/virtio_balloon_rh/unbind
+    else
+        refused=$((refused+1))
+        echo {name} >{drivers}/virtio_balloon/bind || exit 1
+        echo {name} >{drivers}/virtio_balloon/unbind
+    fi
+done
+echo $refused
+"""
+
+
+def test_probe_survives_every_failed_allocation(guest):
+    """Wherever memory ends in probe, in-tree can have the device next; nothing leaks."""
+    if not guest.kernel.debug:
+        pytest.skip("fault injection is in the debug kernel only")
+    _, device = add(guest, free_page_reporting=True, deflate_on_oom=True)
+    guest.modprobe("virtio_balloon")
+    binding.unbind(guest, device)
+    refused = guest.sh(FAIL_NTH.format(first=1, last=120, name=device.name,
+                                       drivers="/sys/bus/virtio/drivers"), timeout=600)
+    assert int(refused) >= 20, "the failures did not hit the probe"
+    assert binding.bind(guest, device, "virtio_balloon_rh")
+    reach(guest, MEM - 200)
+    reach(guest, MEM)
+
+
+# A suspend takes the 9p root away, so all that runs afterwards is in memory.
+SUSPEND = """
+cp /bin/busybox /dev/shm/busybox
+cat >/dev/shm/script <<'END'
+cd /dev/shm
+echo devices >/sys/power/pm_test
+echo freeze >/sys/power/state
+read size <{held}
+echo "script: after the suspend $size pages are held" >/dev/kmsg
+while [ $size -lt {limit} ]; do
+    ./busybox usleep 20000
+    read size <{held}
+done
+echo "script: reboot" >/dev/kmsg
+./busybox reboot -f
+END
+exec /dev/shm/busybox sh /dev/shm/script
+"""
+
+
+def test_old_machine_suspend_and_reboot(lab):
+    """pc-q35-9.2 (INTx, no ioeventfd), poison; suspend and reboot in the middle of it."""
+    lab.need("virtio_balloon_rh")
+    guest = lab.boot(mem=MEM, machine="pc-q35-9.2",
+                     append="page_poison=1" if lab.kernel == "debug" else "init_on_free=1",
+                     devices=[Balloon(hotplug=True, free_page_reporting=True)])
+    guest.modprobe("virtio_balloon_rh")
+    features = guest.sh(f"cat {SYSFS}/features").split()
+    assert "PAGE_POISON" in features and "REPORTING" in features
+    touch(guest, 300)
+    reach(guest, MEM - 300)
+    until(lambda: counter(guest, "reported") > 100 * 256, 60, "pages are reported")
+    assert counter(guest, "errors") == counter(guest, "host_late") == 0
+    path = guest.sh(f"ls {SYSFS}/held_pages")
+    guest.start_command(SUSPEND.format(held=path, limit=400 << 8))
+    until(lambda: actual(guest) == MEM, 60, "the balloon is empty for the suspend")
+    until(lambda: actual(guest) == MEM - 300, 90, "it is filled again afterwards")
+    resize(guest, MEM - 700)
+    try:
+        guest.process.wait(90)
+    except subprocess.TimeoutExpired:
+        raise host.LabError("the guest did not reboot within 90 s\n"
+                            f"{guest.console()[-3000:]}") from None
+    assert "script: reboot" in guest.console()
