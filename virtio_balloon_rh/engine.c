@@ -9,7 +9,9 @@
  * page on the list is the host's. So a page enters the list, from where OOM and
  * compaction may take it, only after the host has confirmed it: asked to give a
  * page back before it took it, a host could do the two in the wrong order and
- * discard memory in use. A host that does not answer costs time, not a page.
+ * discard memory in use. A host that does not answer costs time, not a page;
+ * and while it owes an answer it is asked nothing else, so that the time is one
+ * wait and not one for each of compaction's pages or the OOM killer's calls.
  */
 #include <linux/delay.h>
 #include <linux/mm.h>
@@ -168,6 +170,8 @@ unsigned long vbal_inflate(struct vbal *vb, unsigned long want)
 	LIST_HEAD(refused);
 	LIST_HEAD(batch);
 
+	if (vbal_settle_late(vb))
+		return 0;
 	want = min_t(unsigned long, want, VBAL_WINDOW_PAGES);
 	vbal_slots_take(q, DIV_ROUND_UP(want, VBAL_BUFFER_PAGES), &batch);
 	list_for_each_entry_safe(slot, next, &batch, node) {
@@ -263,6 +267,8 @@ unsigned long vbal_deflate(struct vbal *vb, unsigned long want)
 
 	if (vbal_dead(vb))
 		return vbal_reclaim(vb, want);
+	if (vbal_settle_late(vb))
+		return 0;
 
 	want = min3(want, (unsigned long)VBAL_WINDOW_PAGES,
 		    (unsigned long)max(atomic_long_read(&vb->held), 0L));
@@ -393,7 +399,7 @@ int vbal_migrate(struct balloon_dev_info *info, struct page *newpage, struct pag
 	int idx, err = -EAGAIN;
 
 	idx = srcu_read_lock(&vb->gate);
-	if (vbal_running(vb) && !vbal_engine_broken(vb))
+	if (vbal_running(vb) && !vbal_engine_broken(vb) && !vbal_settle_late(vb))
 		err = vbal_exchange(vb, newpage, page);
 	srcu_read_unlock(&vb->gate, idx);
 	return err;

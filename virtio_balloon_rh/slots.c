@@ -21,19 +21,27 @@
  */
 #define ANSWER_TIMEOUT	(5 * HZ)
 
-/* Takes what the device has used off the ring. */
+/*
+ * Takes what the device has used off the ring, for all who wait: once it is
+ * taken, the core finds nothing used when the interrupt comes and does not call
+ * back, so the owners are woken from here or would sleep until their timeout.
+ */
 static void vbal_reap(struct vbal_queue *q)
 {
 	struct vbal_slot *slot;
-	unsigned int len;
+	unsigned int len, n = 0;
 
 	lockdep_assert_held(&q->lock);
 	/*
 	 * The core returns only tokens that we posted and that are still out.
 	 * The length means nothing: the device has nothing to write.
 	 */
-	while ((slot = virtqueue_get_buf(q->vq, &len)))
+	while ((slot = virtqueue_get_buf(q->vq, &len))) {
 		slot->state = VBAL_SLOT_USED;
+		n++;
+	}
+	if (n)
+		wake_up(&q->wait);
 }
 
 /**
