@@ -412,7 +412,8 @@ done
 echo 0 >fail_page_alloc/min-order
 refused=0
 for n in $(seq {first} {last}); do
-    bash -c 'echo '$n' >/proc/self/fail-nth; echo {name} >{drivers}/virtio_balloon_rh/bind' 2>/dev/null
+    bash -c 'echo '$n' >/proc/self/fail-nth
+             echo {name} >{drivers}/virtio_balloon_rh/bind' 2>/dev/null
     if [ -e {drivers}/virtio_balloon_rh/{name} ]; then
         echo {name} >{drivers}/virtio_balloon_rh/unbind
     else

@@ -6,17 +6,13 @@ unplugged and unloaded under load is in test_lifecycle.py.
 """
 
 import contextlib
-import hashlib
 import json
-import os
 import re
-import socket
-import threading
 import time
 
 import pytest
 
-from vrhlab import TapNet, UserNet, binding, build, host
+from vrhlab import TapNet, binding
 
 MIB = 1 << 20
 
