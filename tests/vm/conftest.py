@@ -184,6 +184,7 @@ def take(lab):
     return move
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Under xdist, tests of one file on one kernel stay together, as they share a guest."""
     for item in items:
