@@ -183,12 +183,4 @@ static inline unsigned int blk_mq_num_possible_queues(unsigned int max_queues)
 	static int name##_disk(struct gendisk *disk, struct hd_geometry *geo)
 #endif
 
-/* Members of struct virtio_driver for a reset of the function by the PCI core. */
-#ifdef VRH_HAVE_VIRTIO_RESET_PREPARE
-#define VRH_BLK_RESET_OPS(prepare, done) .reset_prepare = (prepare), .reset_done = (done),
-#else
-/* Delete when the oldest kernel is 6.15. */
-#define VRH_BLK_RESET_OPS(prepare, done)
-#endif
-
 #endif

@@ -175,13 +175,6 @@ struct vrh_shutdown {
 	struct notifier_block nb;
 };
 
-/* Delete when the oldest kernel is 6.15. */
-#ifdef VRH_HAVE_VIRTIO_RESET_PREPARE
-#define VRH_BALLOON_RESET_OPS(prepare, done) .reset_prepare = (prepare), .reset_done = (done),
-#else
-#define VRH_BALLOON_RESET_OPS(prepare, done)
-#endif
-
 #ifdef VRH_HAVE_VIRTIO_DRIVER_SHUTDOWN
 #define VRH_SHUTDOWN(fn) .shutdown = (fn),
 

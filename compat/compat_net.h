@@ -90,14 +90,4 @@ static inline void vrh_net_set_stat_ops(struct net_device *dev, const struct net
 }
 #endif
 
-/*
- * A transport's own reset (FLR) can be survived where the virtio core asks the
- * driver, from 7.0 on. For the initialiser of struct virtio_driver.
- */
-#ifdef VRH_HAVE_NET_RESET_PREPARE
-#define VRH_NET_RESET_OPS(prepare, done) .reset_prepare = (prepare), .reset_done = (done),
-#else
-#define VRH_NET_RESET_OPS(prepare, done)
-#endif
-
 #endif

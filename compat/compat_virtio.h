@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Differences of the virtio core: finding virtqueues. */
+/* Differences of the virtio core: finding virtqueues, resets from outside. */
 #ifndef VRH_COMPAT_VIRTIO_H
 #define VRH_COMPAT_VIRTIO_H
 
@@ -46,6 +46,17 @@ out:
 }
 
 #define virtio_find_vqs vrh_find_vqs
+#endif
+
+/*
+ * Members of struct virtio_driver for a reset of the function by the PCI core
+ * (FLR), which the core tells drivers of on new kernels.
+ */
+#ifdef VRH_HAVE_VIRTIO_RESET_PREPARE
+#define VRH_RESET_OPS(prepare, done) .reset_prepare = (prepare), .reset_done = (done),
+#else
+/* Delete when the probe answers yes on the oldest kernel. */
+#define VRH_RESET_OPS(prepare, done)
 #endif
 
 #endif

@@ -537,7 +537,7 @@ static struct virtio_driver vbal_driver = {
 	.remove = vbal_remove,
 	.config_changed = vbal_config_changed,
 	VRH_SHUTDOWN(vbal_shutdown)
-	VRH_BALLOON_RESET_OPS(vbal_freeze, vbal_restore)
+	VRH_RESET_OPS(vbal_freeze, vbal_restore)
 #ifdef CONFIG_PM_SLEEP
 	.freeze = vbal_freeze,
 	.restore = vbal_restore,

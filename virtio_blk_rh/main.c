@@ -538,7 +538,7 @@ static struct virtio_driver vblk_driver = {
 	.freeze = vblk_freeze,
 	.restore = vblk_restore,
 #endif
-	VRH_BLK_RESET_OPS(vblk_reset_prepare, vblk_restore)
+	VRH_RESET_OPS(vblk_reset_prepare, vblk_restore)
 };
 
 static int __init vblk_init(void)

@@ -569,7 +569,7 @@ static struct virtio_driver vnet_driver = {
 	.freeze = vnet_freeze,
 	.restore = vnet_restore,
 #endif
-	VRH_NET_RESET_OPS(vnet_freeze, vnet_restore)
+	VRH_RESET_OPS(vnet_freeze, vnet_restore)
 };
 
 static int __init vnet_init(void)

@@ -20,7 +20,9 @@ NAMES = ("6.1", "6.12", "7.3", "debug")
 STOCK = {
     "6.1": ("bookworm", r"linux-image-(6\.1\.[0-9]+-[0-9]+-amd64)-unsigned", ()),
     "6.12": ("bookworm", r"linux-image-(6\.12\.[0-9]+\+deb12-amd64)-unsigned", ()),
-    "7.3": ("trixie", r"linux-binary-unsigned-(7\.3\.[0-9]+\+deb13-amd64)", ("linux-modules-{}",)),
+    # linux-base has modules.builtin: without it modprobe does not know what is built in.
+    "7.3": ("trixie", r"linux-binary-unsigned-(7\.3\.[0-9]+\+deb13-amd64)",
+            ("linux-modules-{}", "linux-base-{}")),
 }
 
 
