@@ -79,7 +79,7 @@ def run(stage, targets):
 
 
 def main(names):
-    """Runs the named stages, or the usual ones; exit status 0 if something ran and nothing failed."""
+    """Runs the named stages, or the usual ones; status 0 if something ran and nothing failed."""
     unknown = [n for n in names if n not in STAGES]
     if unknown:
         print(f"check: no stage '{unknown[0]}'; stages: {', '.join(STAGES)}", file=sys.stderr)
