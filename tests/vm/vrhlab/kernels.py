@@ -99,6 +99,7 @@ def _write(manifest, kernel):
 def _complete(kernel):
     headers = pathlib.Path(f"{kernel.root or ''}{kernel.headers}")
     return (kernel.vmlinuz.exists() and (kernel.modules / "modules.dep").exists()
+            and (kernel.modules / "modules.builtin").exists()
             and (headers / "Makefile").exists())
 
 
@@ -109,7 +110,7 @@ def _fetch(name):
     release = re.fullmatch(pattern, package).group(1)
     base = host.cache_dir() / "kernels" / name / release
     modules = base / "lib" / "modules" / release
-    if not (modules / "modules.dep").exists():
+    if not (modules / "modules.builtin").exists():
         shutil.rmtree(base, ignore_errors=True)
         archive.unpack(state, [package, *(other.format(release) for other in others)], base)
         if not modules.exists():    # merged /usr (7.3)
