@@ -2,20 +2,15 @@
 /*
  * Differences of memory management that the balloon meets: who keeps the books
  * of ballooned pages, where the reclaim counters live, tags of the statistics
- * queue, the order that means "default" in free page reporting; and of the
- * virtio core what only the balloon uses: the features a device offers, and how
- * a driver learns of a shutdown.
+ * queue, the order that means "default" in free page reporting.
  */
 #ifndef VRH_COMPAT_MM_H
 #define VRH_COMPAT_MM_H
 
 #include <linux/mm.h>
 #include <linux/page_reporting.h>
-#include <linux/reboot.h>
 #include <linux/slab.h>
-#include <linux/virtio.h>
 #include <linux/virtio_balloon.h>
-#include <linux/virtio_config.h>
 #include <linux/vmstat.h>
 
 #ifdef VRH_HAVE_MM_BALLOON_HEADER
@@ -147,72 +142,6 @@ static inline size_t vrh_balloon_page_list_dequeue(struct vrh_balloon_dev_info *
 #define vrh_hugetlb_event(events, name) ((events)[name])
 #else
 #define vrh_hugetlb_event(events, name) ((void)(events), (void)#name, 0UL)
-#endif
-
-/* Delete when the oldest kernel is 6.17. */
-#ifndef VRH_HAVE_VIRTIO_GET_FEATURES
-#define VIRTIO_FEATURES_U64S 1
-
-static inline void virtio_get_features(struct virtio_device *vdev, u64 *offered)
-{
-	offered[0] = vdev->config->get_features(vdev);
-}
-#endif
-
-/**
- * struct vrh_shutdown - a driver's wish to be quiesced before a shutdown
- * @quiesce: what to call; must be idempotent
- * @vdev: device to call it with
- * @nb: our place in the reboot chain where the core has no shutdown callback
- *
- * A driver puts VRH_SHUTDOWN(its function) into its struct virtio_driver and
- * arms this besides: one of the two does the work. Delete when the oldest
- * kernel is 6.16.
- */
-struct vrh_shutdown {
-	void (*quiesce)(struct virtio_device *vdev);
-	struct virtio_device *vdev;
-	struct notifier_block nb;
-};
-
-#ifdef VRH_HAVE_VIRTIO_DRIVER_SHUTDOWN
-#define VRH_SHUTDOWN(fn) .shutdown = (fn),
-
-static inline int vrh_shutdown_arm(struct vrh_shutdown *s)
-{
-	return 0;
-}
-
-static inline void vrh_shutdown_disarm(struct vrh_shutdown *s)
-{
-}
-#else
-#define VRH_SHUTDOWN(fn)
-
-/* The core does this itself on these kernels, after the reboot chain. */
-static inline void virtio_device_shutdown(struct virtio_device *vdev)
-{
-}
-
-static inline int vrh_shutdown_notify(struct notifier_block *nb, unsigned long event, void *cmd)
-{
-	struct vrh_shutdown *s = container_of(nb, struct vrh_shutdown, nb);
-
-	s->quiesce(s->vdev);
-	return NOTIFY_DONE;
-}
-
-static inline int vrh_shutdown_arm(struct vrh_shutdown *s)
-{
-	s->nb.notifier_call = vrh_shutdown_notify;
-	return register_reboot_notifier(&s->nb);
-}
-
-/* Waits for a notifier that is running. */
-static inline void vrh_shutdown_disarm(struct vrh_shutdown *s)
-{
-	unregister_reboot_notifier(&s->nb);
-}
 #endif
 
 #endif

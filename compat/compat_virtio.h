@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Differences of the virtio core: finding virtqueues, resets from outside. */
+/*
+ * Differences of the virtio core: finding virtqueues, resets from outside, the
+ * features a device offers, how a driver learns of a shutdown.
+ */
 #ifndef VRH_COMPAT_VIRTIO_H
 #define VRH_COMPAT_VIRTIO_H
 
+#include <linux/reboot.h>
 #include <linux/slab.h>
 #include <linux/virtio.h>
 #include <linux/virtio_config.h>
@@ -57,6 +61,72 @@ out:
 #else
 /* Delete when the probe answers yes on the oldest kernel. */
 #define VRH_RESET_OPS(prepare, done)
+#endif
+
+/* Delete when the oldest kernel is 6.17. */
+#ifndef VRH_HAVE_VIRTIO_GET_FEATURES
+#define VIRTIO_FEATURES_U64S 1
+
+static inline void virtio_get_features(struct virtio_device *vdev, u64 *offered)
+{
+	offered[0] = vdev->config->get_features(vdev);
+}
+#endif
+
+/**
+ * struct vrh_shutdown - a driver's wish to be quiesced before a shutdown
+ * @quiesce: what to call; must be idempotent
+ * @vdev: device to call it with
+ * @nb: our place in the reboot chain where the core has no shutdown callback
+ *
+ * A driver puts VRH_SHUTDOWN(its function) into its struct virtio_driver and
+ * arms this besides: one of the two does the work. Delete when the oldest
+ * kernel is 6.16.
+ */
+struct vrh_shutdown {
+	void (*quiesce)(struct virtio_device *vdev);
+	struct virtio_device *vdev;
+	struct notifier_block nb;
+};
+
+#ifdef VRH_HAVE_VIRTIO_DRIVER_SHUTDOWN
+#define VRH_SHUTDOWN(fn) .shutdown = (fn),
+
+static inline int vrh_shutdown_arm(struct vrh_shutdown *s)
+{
+	return 0;
+}
+
+static inline void vrh_shutdown_disarm(struct vrh_shutdown *s)
+{
+}
+#else
+#define VRH_SHUTDOWN(fn)
+
+/* The core does this itself on these kernels, after the reboot chain. */
+static inline void virtio_device_shutdown(struct virtio_device *vdev)
+{
+}
+
+static inline int vrh_shutdown_notify(struct notifier_block *nb, unsigned long event, void *cmd)
+{
+	struct vrh_shutdown *s = container_of(nb, struct vrh_shutdown, nb);
+
+	s->quiesce(s->vdev);
+	return NOTIFY_DONE;
+}
+
+static inline int vrh_shutdown_arm(struct vrh_shutdown *s)
+{
+	s->nb.notifier_call = vrh_shutdown_notify;
+	return register_reboot_notifier(&s->nb);
+}
+
+/* Waits for a notifier that is running. */
+static inline void vrh_shutdown_disarm(struct vrh_shutdown *s)
+{
+	unregister_reboot_notifier(&s->nb);
+}
 #endif
 
 #endif

@@ -40,45 +40,22 @@ static ssize_t tsc_khz_show(struct kobject *kobj, struct kobj_attribute *attr, c
 
 static struct kobj_attribute tsc_khz_attr = __ATTR_RO(tsc_khz);
 
-static ssize_t retries_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
-{
-	struct pvc_stats sum;
+/* A counter of struct pvc_stats, summed over the CPUs. */
+#define PVC_COUNTER(name)								\
+	static ssize_t name##_show(struct kobject *kobj, struct kobj_attribute *attr,	\
+				   char *buf)						\
+	{										\
+		struct pvc_stats sum;							\
+											\
+		pvc_stats_sum(&sum);							\
+		return sysfs_emit(buf, "%lu\n", sum.name);				\
+	}										\
+	static struct kobj_attribute name##_attr = __ATTR_RO(name)
 
-	pvc_stats_sum(&sum);
-	return sysfs_emit(buf, "%lu\n", sum.retries);
-}
-
-static struct kobj_attribute retries_attr = __ATTR_RO(retries);
-
-static ssize_t clamp_hits_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
-{
-	struct pvc_stats sum;
-
-	pvc_stats_sum(&sum);
-	return sysfs_emit(buf, "%lu\n", sum.clamp_hits);
-}
-
-static struct kobj_attribute clamp_hits_attr = __ATTR_RO(clamp_hits);
-
-static ssize_t tsc_behind_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
-{
-	struct pvc_stats sum;
-
-	pvc_stats_sum(&sum);
-	return sysfs_emit(buf, "%lu\n", sum.tsc_behind);
-}
-
-static struct kobj_attribute tsc_behind_attr = __ATTR_RO(tsc_behind);
-
-static ssize_t unreadable_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
-{
-	struct pvc_stats sum;
-
-	pvc_stats_sum(&sum);
-	return sysfs_emit(buf, "%lu\n", sum.unreadable);
-}
-
-static struct kobj_attribute unreadable_attr = __ATTR_RO(unreadable);
+PVC_COUNTER(retries);
+PVC_COUNTER(clamp_hits);
+PVC_COUNTER(tsc_behind);
+PVC_COUNTER(unreadable);
 
 static struct attribute *pvc_attrs[] = {
 	&state_attr.attr,

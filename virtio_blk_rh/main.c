@@ -499,15 +499,7 @@ static int vblk_restore(struct virtio_device *vdev)
 
 /* Driver and module */
 
-static ssize_t features_show(struct device *dev, struct device_attribute *attr, char *buf)
-{
-	int len = vrh_features_print(dev_to_virtio(dev), vblk_feature_names,
-				     ARRAY_SIZE(vblk_feature_names), buf, PAGE_SIZE - 1);
-
-	return len + sysfs_emit_at(buf, len, "\n");
-}
-
-static DEVICE_ATTR_RO(features);
+VRH_FEATURES_ATTR(vblk_feature_names);
 
 static struct attribute *vblk_vrh_attrs[] = {
 	&dev_attr_features.attr,

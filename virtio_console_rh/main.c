@@ -116,14 +116,7 @@ bool vcon_hvc_wanted(void)
 	return hvc;
 }
 
-static ssize_t features_show(struct device *dev, struct device_attribute *attr, char *buf)
-{
-	int len = vrh_features_print(dev_to_virtio(dev), vcon_features, ARRAY_SIZE(vcon_features),
-				     buf, PAGE_SIZE - 1);
-
-	return len + sysfs_emit_at(buf, len, "\n");
-}
-static DEVICE_ATTR_RO(features);
+VRH_FEATURES_ATTR(vcon_features);
 
 static struct attribute *vcon_attrs[] = {
 	&dev_attr_features.attr,

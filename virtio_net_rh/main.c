@@ -528,14 +528,7 @@ static int __maybe_unused vnet_restore(struct virtio_device *vdev)
 
 /* Driver */
 
-static ssize_t features_show(struct device *dev, struct device_attribute *attr, char *buf)
-{
-	int len = vrh_features_print(dev_to_virtio(dev), vnet_feature_names,
-				     ARRAY_SIZE(vnet_feature_names), buf, PAGE_SIZE - 1);
-
-	return len + sysfs_emit_at(buf, len, "\n");
-}
-static DEVICE_ATTR_RO(features);
+VRH_FEATURES_ATTR(vnet_feature_names);
 
 static struct attribute *vnet_attrs[] = {
 	&dev_attr_features.attr,

@@ -8,6 +8,7 @@
 
 #include <linux/kernel.h>
 #include <linux/moduleparam.h>
+#include <linux/sysfs.h>
 #include <linux/virtio.h>
 #include <linux/virtio_config.h>
 
@@ -130,6 +131,24 @@ static inline int vrh_features_print(struct virtio_device *vdev, const struct vr
 	}
 	return len;
 }
+
+/**
+ * VRH_FEATURES_ATTR() - the read-only device attribute "features"
+ * @table: array of struct vrh_feature with the names of the device type's bits
+ *
+ * Defines dev_attr_features: the negotiated features by name, separated by
+ * spaces, as in the line of the probe.
+ */
+#define VRH_FEATURES_ATTR(table)							\
+	static ssize_t features_show(struct device *dev, struct device_attribute *attr,	\
+				     char *buf)						\
+	{										\
+		int len = vrh_features_print(dev_to_virtio(dev), table,			\
+					     ARRAY_SIZE(table), buf, PAGE_SIZE - 1);	\
+											\
+		return len + sysfs_emit_at(buf, len, "\n");				\
+	}										\
+	static DEVICE_ATTR_RO(features)
 
 /**
  * vrh_probe_failed() - leave the device to the next driver
