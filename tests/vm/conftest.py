@@ -152,9 +152,13 @@ def kernel(request):
     return request.param
 
 
-@pytest.fixture(params=["in-tree", "ours"])
+@pytest.fixture(scope="module", params=["in-tree", "ours"])
 def driver(request):
-    """Which driver a functional test uses: in-tree first, so that a broken test shows."""
+    """Which driver a functional test uses: in-tree first, so that a broken test shows.
+
+    Its scope makes pytest run all tests with one driver before the other's: devices need
+    not change hands for each.
+    """
     return request.param
 
 
@@ -184,12 +188,29 @@ def take(lab):
     return move
 
 
-@pytest.hookimpl(tryfirst=True)
+def _param(item, name):
+    """Value of the parameter NAME of a collected test, or None."""
+    made = getattr(item, "callspec", None)
+    return made and made.params.get(name)
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
-    """Under xdist, tests of one file on one kernel stay together, as they share a guest."""
-    for item in items:
-        name = getattr(item, "callspec", None) and item.callspec.params.get("kernel")
-        item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}-{name}"))
+    """Tests of one file on one kernel stay together, as they share a guest.
+
+    Those with guests of their own come last, as each ends the shared one. The slowest
+    kernel is first: under xdist its groups must not be what everybody waits for.
+    """
+    slow_first = [*reversed(KERNELS), None]
+    items.sort(key=lambda item: (slow_first.index(_param(item, "kernel")), str(item.path),
+                                 item.get_closest_marker("own_guest") is not None,
+                                 _param(item, "driver") != "in-tree"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_itemcollected(item):
+    """Under xdist such a group is what one worker gets."""
+    item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}-{_param(item, 'kernel')}"))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -26,19 +26,6 @@ time.sleep({hold})
 """
 
 
-class Variant(Balloon):
-    """A balloon with properties that QEMU writes with an underscore."""
-
-    names = ("iommu_platform", "event_idx")
-
-    def device(self):
-        found = super().device()
-        for name in self.names:
-            if name.replace("_", "-") in found:
-                found[name] = found.pop(name.replace("_", "-"))
-        return found
-
-
 @pytest.fixture
 def guest(lab):
     """The guest of these tests, without a balloon: each test plugs the one it needs."""
@@ -59,7 +46,7 @@ def shelf():
 
 def add(guest, driver="ours", parameters=(), **options):
     """Plugs a balloon and has DRIVER take it; returns (device, its name in the guest)."""
-    device = Variant(hotplug=True, **options)
+    device = Balloon(hotplug=True, **options)
     guest.run("rmmod virtio_balloon_rh; rmmod virtio_balloon")
     guest.modprobe(binding.driver_name("balloon", driver), *parameters)
     guest.plug(device)
@@ -380,67 +367,6 @@ def test_device_variants(guest, options):
     assert ("REPORTING" in features) == ("iommu_platform" not in options)
 
 
-@pytest.mark.parametrize("value", ["-2", "16777217", "12x", ""])
-def test_floor_out_of_range_is_refused(guest, value):
-    """One line that names the value and the range; nothing is loaded."""
-    guest.run("rmmod virtio_balloon_rh; dmesg -C")
-    assert not guest.run(["modprobe", "virtio_balloon_rh", f"floor_mb={value}"]).ok
-    line, = [line for line in guest.sh("dmesg").splitlines() if "floor_mb" in line and
-             "must be" in line]
-    assert f"floor_mb={value}:" in line and "0 to 16777216" in line
-    assert not guest.run("grep -q virtio_balloon_rh /proc/modules").ok
-
-
-def test_enable_0_leaves_the_device_alone(guest):
-    """The module loads, says so, and in-tree has the device."""
-    guest.run("rmmod virtio_balloon_rh; dmesg -C")
-    guest.modprobe("virtio_balloon_rh", "enable=0")
-    assert "enable=0" in guest.sh("dmesg")
-    guest.modprobe("virtio_balloon")
-    device = Balloon(hotplug=True)
-    guest.plug(device)
-    shelf.plugged.append(device)
-    guest.wait("ls -d /sys/bus/virtio/drivers/virtio_balloon/virtio*")
-    reach(guest, MEM - 100)
-
-
-FAIL_NTH = """
-cd /sys/kernel/debug
-for kind in failslab fail_page_alloc; do
-    echo 0 >$kind/verbose; echo N >$kind/ignore-gfp-wait
-done
-echo 0 >fail_page_alloc/min-order
-refused=0
-for n in $(seq {first} {last}); do
-    bash -c 'echo '$n' >/proc/self/fail-nth
-             echo {name} >{drivers}/virtio_balloon_rh/bind' 2>/dev/null
-    if [ -e {drivers}/virtio_balloon_rh/{name} ]; then
-        echo {name} >{drivers}/virtio_balloon_rh/unbind
-    else
-        refused=$((refused+1))
-        echo {name} >{drivers}/virtio_balloon/bind || exit 1
-        echo {name} >{drivers}/virtio_balloon/unbind
-    fi
-done
-echo $refused
-"""
-
-
-def test_probe_survives_every_failed_allocation(guest):
-    """Wherever memory ends in probe, in-tree can have the device next; nothing leaks."""
-    if not guest.kernel.debug:
-        pytest.skip("fault injection is in the debug kernel only")
-    _, device = add(guest, free_page_reporting=True, deflate_on_oom=True)
-    guest.modprobe("virtio_balloon")
-    binding.unbind(guest, device)
-    refused = guest.sh(FAIL_NTH.format(first=1, last=120, name=device.name,
-                                       drivers="/sys/bus/virtio/drivers"), timeout=600)
-    assert int(refused) >= 20, "the failures did not hit the probe"
-    assert binding.bind(guest, device, "virtio_balloon_rh")
-    reach(guest, MEM - 200)
-    reach(guest, MEM)
-
-
 # A suspend takes the 9p root away, so all that runs afterwards is in memory.
 SUSPEND = """
 cp /bin/busybox /dev/shm/busybox
@@ -461,6 +387,7 @@ exec /dev/shm/busybox sh /dev/shm/script
 """
 
 
+@pytest.mark.own_guest
 def test_old_machine_suspend_and_reboot(lab):
     """pc-q35-9.2 (INTx, no ioeventfd), poison; suspend and reboot in the middle of it."""
     lab.need("virtio_balloon_rh")

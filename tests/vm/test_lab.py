@@ -55,6 +55,7 @@ def test_share_passes_files_both_ways(lab):
     assert (guest.share / "answer").read_text() == "from the guest\n"
 
 
+@pytest.mark.own_guest
 def test_panic_is_a_failure(lab):
     """A guest that panics is reported dead, with the panic in the message."""
     guest = lab.boot(built=build.stock(lab.kernel))
@@ -85,6 +86,7 @@ def test_verdict_knows_reports_of_a_sick_kernel(line):
     assert verdict.findings(console, [r"^\[    2.0\] "]) == []
 
 
+@pytest.mark.own_guest
 def test_printed_warning_fails_a_guest(lab):
     """What reaches the console is judged while the guest runs."""
     guest = lab.boot(built=build.stock(lab.kernel))
@@ -95,6 +97,7 @@ def test_printed_warning_fails_a_guest(lab):
     guest.allow("vrh test", reason="this test printed it")
 
 
+@pytest.mark.own_guest
 def test_counters_agree_at_depth_one(lab):
     """One read at a time: one kick, one interrupt, in QEMU's trace as in the guest's counts."""
     guest = lab.boot(built=build.stock(lab.kernel), devices=[Disk(queues=1)], smp=1)
@@ -120,6 +123,7 @@ def notified(guest):
     return log.count("virtio_queue_notify ")
 
 
+@pytest.mark.own_guest
 def test_config_accesses_are_counted(lab):
     """Loading a driver reads the device's config space; reading sysfs does not."""
     guest = lab.boot(built=build.stock(lab.kernel), devices=[UserNet()])
@@ -132,6 +136,7 @@ def test_config_accesses_are_counted(lab):
     assert not any("virtio-pci-device-virtio-net" in name for name in count.config)
 
 
+@pytest.mark.own_guest
 def test_hot_plug_and_unplug_reach_the_guest(lab):
     """A disk behind a root port goes and comes back by QMP."""
     disk = Disk(hotplug=True)

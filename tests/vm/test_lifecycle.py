@@ -5,6 +5,8 @@ What a driver does between these is for its own tests; here only that the device
 before and after, whatever happened to it.
 """
 
+import contextlib
+
 import pytest
 
 from conftest import KERNELS
@@ -12,15 +14,20 @@ from vrhlab import binding, workout
 
 KINDS = ("blk", "net", "console", "balloon")
 
-#: A parameter with a value out of its range, for each module.
+#: For each module: a parameter with a value that makes no sense, and what the refusal says
+#: of the range.
 NONSENSE = {
-    "blk": [("num_request_queues", "70000"), ("queue_depth", "nonsense")],
-    "net": [("napi_weight", "0"), ("napi_weight", "65")],
-    "console": [("stall_ms", "0"), ("stall_ms", "5000")],
-    "balloon": [("floor_mb", "nonsense")],
+    "blk": [("queue_depth=10241", "to 10240"), ("num_request_queues=65536", "to 65535"),
+            ("queue_depth=-1", "to 10240"), ("queue_depth=deep", "to 10240")],
+    "net": [("napi_weight=0", "1 to 64"), ("napi_weight=65", "1 to 64")],
+    "console": [("stall_ms=0", "1 to 2000"), ("stall_ms=2001", "1 to 2000"),
+                ("stall_ms=x", "1 to 2000")],
+    "balloon": [("floor_mb=-2", "0 to 16777216"), ("floor_mb=16777217", "0 to 16777216"),
+                ("floor_mb=12x", "0 to 16777216"), ("floor_mb=", "0 to 16777216")],
 }
-NONSENSE = [(kind, *pair) for kind, pairs in NONSENSE.items()
-            for pair in (*pairs, ("disable_features", "0x100000000"))]
+for _pairs in NONSENSE.values():
+    _pairs += [("disable_features=0x100000000", "without bits 32"),
+               ("disable_features=many", "mask of feature bits")]
 
 BIND_LOOP = """
 cd /sys/bus/virtio/drivers/{driver} || exit 1
@@ -78,117 +85,155 @@ sys.exit("3000 allocations and no end")
 """
 
 
-@pytest.fixture(params=KINDS)
-def kind(request):
-    """The kind of device."""
-    return request.param
+def boot(lab, *kinds, driver="ours"):
+    """The guest with one device of each kind that these tests share, and their workouts.
 
-
-def boot(lab, kind, driver="ours"):
-    """The guest with one device of each kind that these tests share, and KIND's workout."""
-    if driver == "ours":
-        lab.need(binding.OURS[kind])
+    The devices of KINDS (all, if none is named) are with DRIVER then.
+    """
+    kinds = kinds or KINDS
+    lab.need(*(binding.OURS[kind] for kind in kinds))
     made = {name: workout.WORKOUTS[name]() for name in KINDS}
     guest = lab.share("lifecycle", devices=[part for one in made.values() for part in one.parts])
     if not hasattr(guest, "workouts"):
         guest.workouts = made
-    return guest, guest.workouts[kind]
+    for kind in kinds:
+        binding.take(guest, kind, driver)
+    return guest, {kind: guest.workouts[kind] for kind in kinds}
 
 
-def unload(guest, kind):
-    """Takes our module out of the guest; its devices are left without driver."""
-    for device in binding.devices(guest, kind):
-        if device.driver == binding.OURS[kind]:
+@contextlib.contextmanager
+def load(guest, exercises):
+    """Keeps the devices of EXERCISES busy while the block runs."""
+    with contextlib.ExitStack() as stack:
+        for exercise in exercises.values():
+            stack.enter_context(exercise.load(guest))
+        yield
+
+
+def check(guest, exercises):
+    """Moves data through each device."""
+    for exercise in exercises.values():
+        exercise.check(guest)
+
+
+def drivers(guest):
+    """{kind: driver} of the devices of these tests."""
+    return {found.kind: found.driver for found in binding.devices(guest) if found.kind in KINDS}
+
+
+def unload(guest, *kinds):
+    """Takes our modules out of the guest; their devices are left without driver."""
+    for device in binding.devices(guest):
+        if device.driver == binding.OURS.get(device.kind) and device.kind in kinds:
             binding.unbind(guest, device)
-    guest.wait(f"! test -e /sys/module/{binding.OURS[kind]} || modprobe -r {binding.OURS[kind]}",
-               60)
+    for kind in kinds:
+        module = binding.OURS[kind]
+        guest.wait(f"! test -e /sys/module/{module} || modprobe -r {module}", 60)
 
 
-def test_bind_unbind_100_times_under_load(lab, take, kind, driver):
-    """The device survives a hundred changes while it is busy, and works afterwards."""
-    guest, exercise = boot(lab, kind, driver)
-    device, = take(guest, kind, driver)
-    exercise.check(guest)
-    with exercise.load(guest):
-        guest.run(BIND_LOOP.format(driver=binding.driver_name(kind, driver), device=device.name,
-                                   rounds=100), timeout=900, check=True)
-    assert exercise.device(guest).driver == binding.driver_name(kind, driver)
-    exercise.check(guest)
+def said(guest, module):
+    """What MODULE has said since `dmesg -C`, without the kernel's own words on its loading."""
+    return [line for line in guest.sh("dmesg").splitlines() if f"{module}: " in line
+            and "taints kernel" not in line and "tainting kernel" not in line]
 
 
-def test_module_goes_and_comes_back(lab, take, kind):
+def test_bind_unbind_100_times_under_load(lab, driver):
+    """The devices survive a hundred changes while they are busy, all at the same time."""
+    guest, exercises = boot(lab, driver=driver)
+    rounds = 100 if driver == "ours" else 10
+    check(guest, exercises)
+    with load(guest, exercises):
+        loops = {kind: guest.start_command(BIND_LOOP.format(
+            driver=binding.driver_name(kind, driver), device=exercise.device(guest).name,
+            rounds=rounds), timeout=900) for kind, exercise in exercises.items()}
+        ended = {kind: running.wait() for kind, running in loops.items()}
+    assert all(result.ok for result in ended.values()), ended
+    assert drivers(guest) == {kind: binding.driver_name(kind, driver) for kind in KINDS}
+    check(guest, exercises)
+
+
+def test_modules_go_and_come_back(lab, take):
     """rmmod under load frees the device; modprobe takes it again; at last in-tree has it."""
-    guest, exercise = boot(lab, kind)
-    module = binding.OURS[kind]
-    for _ in range(3):
-        take(guest, kind, "ours")
-        exercise.check(guest)
-        with exercise.load(guest):
-            unload(guest, kind)     # what is open holds the module a while longer
-        assert exercise.device(guest).driver is None
-        assert not guest.run(f"test -e /sys/module/{module}").ok
-    take(guest, kind, "in-tree")
-    exercise.check(guest)
-
-
-def test_hot_unplug_and_plug_under_load(lab, take, kind, driver):
-    """QMP takes the busy device away and brings it back; it works each time."""
-    guest, exercise = boot(lab, kind, driver)
-    take(guest, kind, driver)
     for _ in range(2):
-        exercise.check(guest)
-        with exercise.load(guest):
-            exercise.unplug(guest)
-        assert exercise.device(guest) is None
-        exercise.plug(guest)
-        guest.wait(f"grep -qx {ident(kind)} /sys/bus/virtio/devices/*/device", 60)
-        take(guest, kind, driver)
-    exercise.check(guest)
+        guest, exercises = boot(lab)
+        check(guest, exercises)
+        with load(guest, exercises):
+            unload(guest, *KINDS)     # what is open holds a module a while longer
+        assert drivers(guest) == dict.fromkeys(KINDS)
+        assert not guest.run("ls /sys/module | grep -q 'virtio_.*_rh$'").ok
+    for kind in KINDS:
+        take(guest, kind, "in-tree")
+    check(guest, exercises)
 
 
-def ident(kind):
-    """The virtio device id of KIND as sysfs shows it."""
-    return next(number for number, name in binding.KINDS.items() if name == kind)
+def test_hot_unplug_and_plug_under_load(lab, take, driver):
+    """QMP takes the busy devices away and brings them back; they work each time."""
+    guest, exercises = boot(lab, driver=driver)
+    for _ in range(2 if driver == "ours" else 1):
+        with load(guest, exercises):
+            for exercise in exercises.values():
+                exercise.unplug(guest)
+        assert drivers(guest) == {}
+        for kind, exercise in exercises.items():
+            exercise.plug(guest)
+            guest.wait(f"grep -qx {binding.ident(kind)} /sys/bus/virtio/devices/*/device", 60)
+            take(guest, kind, driver)
+        check(guest, exercises)
 
 
-def test_disabled_module_leaves_the_device(lab, take, kind):
-    """With enable=0 the module loads, says so, binds nothing; the in-tree driver serves."""
-    guest, exercise = boot(lab, kind)
-    unload(guest, kind)
-    if exercise.device(guest).driver:       # the in-tree driver has it already
-        binding.unbind(guest, exercise.device(guest))
-    guest.run("dmesg -C")
-    guest.modprobe(binding.OURS[kind], "enable=0")
-    assert exercise.device(guest).driver is None
-    assert guest.sh(f"dmesg | grep -c '{binding.OURS[kind]}: '") == "1"
-    take(guest, kind, "in-tree")
-    exercise.check(guest)
-    unload(guest, kind)
+def test_disabled_modules_leave_the_devices(lab, take):
+    """With enable=0 a module loads, says so, binds nothing; the in-tree driver serves."""
+    guest, exercises = boot(lab, driver="in-tree")
+    unload(guest, *KINDS)
+    for device in binding.devices(guest):
+        if device.kind in KINDS:
+            binding.unbind(guest, device)
+    for kind in KINDS:
+        module = binding.OURS[kind]
+        guest.run("dmesg -C")
+        guest.modprobe(module, "enable=0")
+        line, = said(guest, module)
+        assert "enable=0" in line
+    assert drivers(guest) == dict.fromkeys(KINDS)
+    for kind in KINDS:
+        take(guest, kind, "in-tree")
+    check(guest, exercises)
+    unload(guest, *KINDS)
 
 
-@pytest.mark.parametrize("kind, parameter, value", NONSENSE)
-def test_nonsense_parameter_is_refused_with_one_line(lab, take, kind, parameter, value):
+@pytest.mark.parametrize("kind", KINDS)
+def test_nonsense_parameter_is_refused_with_one_line(lab, kind):
     """The load fails, one line names parameter and value, the device is not touched."""
+    guest, _ = boot(lab, kind, driver="in-tree")
     module = binding.OURS[kind]
-    guest, exercise = boot(lab, kind)
-    before = take(guest, kind, "in-tree")
     unload(guest, kind)
-    guest.run("dmesg -C")
-    assert not guest.run(["modprobe", module, f"{parameter}={value}"]).ok
-    lines = [line for line in guest.run("dmesg").stdout.splitlines()
-             if f"{parameter}={value}" in line]
-    assert len(lines) == 1, lines
-    assert " to " in lines[0] or "must be" in lines[0]
+    before = binding.devices(guest, kind)
+    for word, allowed in NONSENSE[kind]:
+        guest.run("dmesg -C")
+        assert not guest.run(["modprobe", module, word]).ok, word
+        line, = [line for line in said(guest, module) if word in line]
+        assert f"parameter {word}: must be " in line and allowed in line, line
     assert not guest.run(f"test -e /sys/module/{module}").ok
-    assert binding.devices(guest, exercise.kind) == before
+    assert binding.devices(guest, kind) == before
+
+
+@pytest.mark.own_guest
+def test_installed_modules_change_nothing(lab):
+    """Whoever loads drivers by alias, as udev does, gets the in-tree ones, as without ours."""
+    lab.need(*binding.OURS.values())
+    made = [workout.WORKOUTS[kind]() for kind in KINDS]
+    guest = lab.boot(devices=[part for one in made for part in one.parts])
+    guest.run("modprobe -a -b $(cat /sys/bus/virtio/devices/*/modalias)", check=True)
+    assert drivers(guest) == binding.IN_TREE
 
 
 @pytest.mark.parametrize("kernel", [name for name in KERNELS if name == "debug"], indirect=True,
                          scope="module")
+@pytest.mark.parametrize("kind", KINDS)
 def test_each_failing_allocation_in_probe_leaves_the_device_usable(lab, take, kind):
     """Whichever allocation fails, probe ends cleanly and the in-tree driver can take over."""
-    guest, exercise = boot(lab, kind)
-    device, = take(guest, kind, "in-tree")
+    guest, exercises = boot(lab, kind, driver="in-tree")
+    device = exercises[kind].device(guest)
     guest.modprobe(binding.OURS[kind])
     binding.unbind(guest, device)
     (guest.share / "fail_nth.py").write_text(FAIL_NTH)
@@ -197,4 +242,4 @@ def test_each_failing_allocation_in_probe_leaves_the_device_usable(lab, take, ki
     tried, refused = map(int, swept.stdout.split())
     assert tried > 5 and refused > 0, "no allocation of the probe failed: is the sweep alive?"
     take(guest, kind, "ours")
-    exercise.check(guest)
+    check(guest, exercises)

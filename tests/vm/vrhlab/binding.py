@@ -12,12 +12,36 @@ KINDS = {"0x0001": "net", "0x0002": "blk", "0x0003": "console", "0x0005": "ballo
 IN_TREE = {kind: f"virtio_{kind}" for kind in ("net", "blk", "console", "balloon")}
 OURS = {kind: f"{name}_rh" for kind, name in IN_TREE.items()}
 
-LIST = r"""
-for d in /sys/bus/virtio/devices/*; do
-    [ -e "$d" ] || continue
-    drv=$(readlink "$d/driver"); pci=$(readlink -f "$d"); pci=${pci%/*}
-    echo "${d##*/} $(cat "$d/device") ${drv##*/} ${pci##*/}"
-done
+#: Shell functions; built-in commands only, as a fork in a debug guest takes long.
+#: list: name, id, driver or "-", PCI address of each device.
+FUNCTIONS = r"""
+list() {
+    for d in /sys/bus/virtio/devices/*; do
+        [ -e "$d" ] || continue
+        drv=/-
+        read -r id <"$d/device" && cd -P "$d" 2>/dev/null || continue
+        pci=${PWD%/*}
+        cd -P "$d/driver" 2>/dev/null && drv=$PWD
+        echo "${d##*/} $id ${drv##*/} ${pci##*/}"
+    done
+    cd /
+}
+# take DRIVER ID [NAME]: moves the devices with this id (or the one called NAME).
+take() {
+    local driver=$1 name id has
+    [ -d "/sys/bus/virtio/drivers/$driver" ] || modprobe "$driver" || return 1
+    while read -r name id has _; do
+        [ "$id" = "$2" ] && [ "${3:-$name}" = "$name" ] && [ "$has" != "$driver" ] || continue
+        if [ "$has" != - ]; then
+            echo "$name" >"/sys/bus/virtio/drivers/$has/unbind" || return 1
+        fi
+        if ! echo "$name" >"/sys/bus/virtio/drivers/$driver/bind"; then
+            echo "$driver did not take $name:" >&2
+            dmesg | tail -n 20 >&2
+            return 1
+        fi
+    done <<<"$(list)"
+}
 """
 
 
@@ -33,12 +57,22 @@ class VirtioDevice:
 
 def devices(guest, kind=None):
     """The virtio devices of a guest, or those of one kind."""
+    return parse(guest.sh(f"{FUNCTIONS} list"), kind)
+
+
+def parse(listing, kind=None):
+    """The devices in what `list` printed, or those of one kind."""
     found = []
-    for line in guest.run(LIST, check=True).stdout.splitlines():
-        name, ident, *driver, pci = line.split()
-        found.append(VirtioDevice(name, KINDS.get(ident, ident), driver[0] if driver else None,
-                                  pci))
+    for line in listing.splitlines():
+        name, ident, driver, pci = line.split()
+        found.append(VirtioDevice(name, KINDS.get(ident, ident),
+                                  None if driver == "-" else driver, pci))
     return [device for device in found if kind in (None, device.kind)]
+
+
+def ident(kind):
+    """The virtio device id of KIND as sysfs shows it: "0x0002"."""
+    return next(number for number, name in KINDS.items() if name == kind)
 
 
 def driver_name(kind, which):
@@ -65,17 +99,10 @@ def take(guest, kind, which="ours", name=None):
     device that another driver has is taken away from it first.
     """
     driver = driver_name(kind, which)
-    guest.modprobe(driver)
-    chosen = [device for device in devices(guest, kind) if name in (None, device.name)]
-    if not chosen:
+    done = guest.run(f"{FUNCTIONS} take {driver} {ident(kind)} {name or ''} && list", timeout=120)
+    if not done.ok:
+        raise host.LabError(f"{driver} cannot take {name or 'the ' + kind + ' devices'}: {done}")
+    taken = [device for device in parse(done.stdout, kind) if name in (None, device.name)]
+    if not taken:
         raise host.LabError(f"the guest has no {kind} device" + (f" {name}" if name else ""))
-    for device in chosen:
-        if device.driver == driver:
-            continue
-        if device.driver:
-            unbind(guest, device)
-        if not bind(guest, device, driver):
-            raise host.LabError(f"{driver} did not take {device.name}:\n"
-                                f"{guest.run('dmesg | tail -n 20').stdout}")
-    names = {device.name for device in chosen}
-    return [device for device in devices(guest, kind) if device.name in names]
+    return taken

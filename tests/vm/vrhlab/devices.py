@@ -6,8 +6,10 @@ for QEMU's command line. `hotplug=True` puts a device behind a root port of its 
 that QMP can unplug it; `plug`/`unplug` (lifecycle by QMP) work for these.
 """
 
+import functools
 import os
 import pathlib
+import re
 import socket
 import subprocess
 import time
@@ -15,8 +17,23 @@ import time
 from . import host
 
 
+QEMU = "qemu-system-x86_64"
+
+
+@functools.cache
+def properties_of(driver):
+    """Names of the properties that QEMU's device type DRIVER has."""
+    return frozenset(re.findall(r"^\s+([\w.-]+)=<", host.call([QEMU, "-device", f"{driver},help"]),
+                                re.M))
+
+
+def spelled(driver, name):
+    """Property NAME as QEMU spells it: some have underscores, most have dashes."""
+    return name if name in properties_of(driver) else name.replace("_", "-")
+
+
 class Device:
-    """A virtio PCI device with the QEMU id ID."""
+    """A virtio PCI device with the QEMU id ID; options may be written with underscores."""
 
     driver = None       #: QEMU's device type
     ident = None
@@ -48,7 +65,7 @@ class Device:
         if self.hotplug:
             found["bus"] = f"port-{self.ident}"
         for key, value in {**self.properties(), **self.options}.items():
-            found[key.replace("_", "-")] = value
+            found[spelled(self.driver, key)] = value
         return found
 
     def args(self):

@@ -84,14 +84,22 @@ def common(built):
     return path
 
 
+def names_of(paths):
+    """Names of modules, as modprobe knows them, of their files' PATHS."""
+    return {pathlib.Path(path).name.split(".")[0].replace("-", "_") for path in paths}
+
+
 def with_modules(built, names, target):
-    """An initramfs that loads NAMES before the root is mounted: the common one and theirs."""
-    known = {pathlib.Path(path).name.split(".")[0].replace("-", "_")
-             for path in build.read_dependencies(built.directory)}
-    absent = [name for name in names if name not in known]
+    """An initramfs that loads NAMES before the root is mounted: the common one and theirs.
+
+    What the kernel has built in is left out.
+    """
+    known = names_of(build.read_dependencies(built.directory))
+    within = names_of((built.directory / "modules.builtin").read_text().split())
+    absent = [name for name in names if name not in known | within]
     if absent:
         raise host.LabError(f"not among the modules for {built.kernel.release}: {' '.join(absent)}")
     data = common(built).read_bytes()
-    data += archive(module_entries(built.directory, names, "extra"))
+    data += archive(module_entries(built.directory, [n for n in names if n in known], "extra"))
     pathlib.Path(target).write_bytes(data)
     return target

@@ -10,8 +10,8 @@ import signal
 import subprocess
 
 from . import devices, host
+from .devices import QEMU
 
-QEMU = "qemu-system-x86_64"
 FIRMWARE = pathlib.Path("/usr/share/qemu/qboot.rom")
 
 _namespaces = itertools.count()

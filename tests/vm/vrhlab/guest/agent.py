@@ -10,6 +10,7 @@ A long request or stream goes through a file on /share; the line then names the 
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -48,6 +49,15 @@ def end(process, number):
         pass
 
 
+def ends(process, timeout):
+    """True if a process ends within TIMEOUT seconds (None: waits for ever); no polling."""
+    handle = os.pidfd_open(process.pid)
+    try:
+        return bool(select.select([handle], [], [], timeout)[0])
+    finally:
+        os.close(handle)
+
+
 def run(port, request):
     """Runs one command to its end or its timeout; then its process group is killed."""
     ident, command = request["id"], request["run"]
@@ -72,24 +82,19 @@ def run(port, request):
     readers = [threading.Thread(target=collect, args=(name,), daemon=True) for name in collected]
     for reader in readers:
         reader.start()
-    try:
-        process.wait(request.get("timeout"))
-        # What it left in the background may hold the pipes; that is not waited for.
-        deadline = time.monotonic() + 1
-    except subprocess.TimeoutExpired:
+    # What it leaves in the background may hold the pipes; that is waited for a second only.
+    patience = 1
+    if not ends(process, request.get("timeout")):
         reply["timeout"] = True
+        patience = 2
         end(process, signal.SIGTERM)
-        try:
-            process.wait(1)
-        except subprocess.TimeoutExpired:
+        if not ends(process, 1):
             end(process, signal.SIGKILL)
-        deadline = time.monotonic() + 2
+    deadline = time.monotonic() + patience
     for reader in readers:
         reader.join(max(0.0, deadline - time.monotonic()))
-    try:
-        status = process.wait(0)
-    except subprocess.TimeoutExpired:
-        status = None   # cannot be killed: the kernel holds it
+    # None: it cannot be killed, the kernel holds it.
+    status = process.wait() if ends(process, max(0.0, deadline - time.monotonic())) else None
     running.pop(ident, None)
     reply.update(status=status, seconds=round(time.monotonic() - begun, 4))
     for name, data in collected.items():
