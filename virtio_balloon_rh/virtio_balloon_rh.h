@@ -79,12 +79,14 @@ enum vbal_state {
  * @VBAL_SLOT_TAKEN: its taker fills it or empties it
  * @VBAL_SLOT_POSTED: the device reads it
  * @VBAL_SLOT_USED: the device is done with it
+ * @VBAL_SLOT_UNSENT: nobody; filled and late, but not posted yet
  */
 enum vbal_slot_state {
 	VBAL_SLOT_FREE,
 	VBAL_SLOT_TAKEN,
 	VBAL_SLOT_POSTED,
 	VBAL_SLOT_USED,
+	VBAL_SLOT_UNSENT,
 };
 
 /**
@@ -97,7 +99,7 @@ enum vbal_slot_state {
  * @nr: pages in this buffer
  * @state: who may touch this; protected by the queue's lock
  * @posted: counted in the queue's pending
- * @late: the taker gave up waiting; vbal_settle_late() finishes it
+ * @late: the taker left it unfinished; vbal_settle_late() finishes it
  * @limbo: its page may be on the balloon's list though the host did not confirm
  */
 struct vbal_slot {
@@ -119,7 +121,7 @@ struct vbal_slot {
  * @lock: protects the ring of @vq and what follows; never held over a
  *	notification, a wait or an allocation
  * @slots: number of slots in use, at most the ring's size
- * @late: slots that were given up
+ * @late: slots that were left unfinished
  * @limbo: of those, slots of the inflate queue with a page that may be listed
  * @pending: pages in buffers that are not finished
  * @slot: the buffers
@@ -322,7 +324,9 @@ bool vbal_slot_add(struct vbal *vb, struct vbal_slot *slot, struct page *page);
 void vbal_slots_post(struct vbal *vb, struct vbal_queue *q, struct list_head *batch,
 		     struct list_head *refused);
 void vbal_slots_wait(struct vbal *vb, struct vbal_queue *q, struct list_head *batch, bool limbo);
+void vbal_slot_defer(struct vbal_queue *q, struct vbal_slot *slot);
 void vbal_slots_settle(struct vbal_queue *q, bool reset, struct list_head *done);
+void vbal_slots_resend(struct vbal_queue *q);
 void vbal_slots_wake(struct virtqueue *vq);
 int vbal_slots_init(struct vbal_queue *q);
 void vbal_slots_exit(struct vbal_queue *q);
