@@ -178,6 +178,22 @@ static int vbal_find_vqs(struct vbal *vb)
 	return 0;
 }
 
+/*
+ * After a reset: takes back what the device had, pages and buffers. A buffer
+ * that is not taken from its ring stays mapped for DMA for ever.
+ */
+static void vbal_del_vqs(struct vbal *vb)
+{
+	vbal_engine_release(vb);
+	while (vb->stats_vq && virtqueue_detach_unused_buf(vb->stats_vq))
+		;
+	while (vb->report_vq && virtqueue_detach_unused_buf(vb->report_vq))
+		;
+	vb->stats_vq = NULL;
+	vb->report_vq = NULL;
+	vb->vdev->config->del_vqs(vb->vdev);
+}
+
 /* ---- config change ---- */
 
 /**
@@ -391,6 +407,7 @@ static int vbal_start(struct vbal *vb)
 	vb->failures = 0;
 	vb->last_action = VBAL_REST;
 	vb->broken_said = false;
+	vb->stats_posted = false;
 	set_bit(VBAL_TARGET_STALE, &vb->flags);
 	vb->info.adjust_managed_page_count =
 		!virtio_has_feature(vb->vdev, VIRTIO_BALLOON_F_DEFLATE_ON_OOM);
@@ -399,16 +416,15 @@ static int vbal_start(struct vbal *vb)
 	if (err)
 		goto err_vqs;
 	virtio_device_ready(vb->vdev);
-	vbal_stats_start(vb);
 	vbal_set_state(vb, VBAL_RUNNING);
+	vbal_stats_start(vb);
 	vbal_report_start(vb);
 	vbal_queue_resize(vb, 0);
 	return 0;
 
 err_vqs:
 	virtio_reset_device(vb->vdev);
-	vbal_engine_release(vb);
-	vb->vdev->config->del_vqs(vb->vdev);
+	vbal_del_vqs(vb);
 	return err;
 }
 
@@ -424,8 +440,7 @@ static void vbal_stop(struct vbal *vb)
 	vbal_engine_empty(vb);
 	vbal_publish(vb);
 	virtio_reset_device(vb->vdev);
-	vbal_engine_release(vb);
-	vb->vdev->config->del_vqs(vb->vdev);
+	vbal_del_vqs(vb);
 }
 
 static void vbal_announce(struct vbal *vb)

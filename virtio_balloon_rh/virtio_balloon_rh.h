@@ -213,6 +213,8 @@ enum vbal_action {
  * @oom_last: when, in jiffies
  * @oom_level: how often it came back
  * @stats_vq: statistics queue or NULL
+ * @stats_posted: the buffer is the host's; only @stats_work touches this and
+ *	what follows up to @report_vq, or vbal_start() before it
  * @stats_len: bytes in @stats
  * @stats: the one buffer of the statistics queue
  * @report_vq: reporting queue or NULL
@@ -253,6 +255,7 @@ struct vbal {
 	unsigned int oom_level;
 
 	struct virtqueue *stats_vq;
+	bool stats_posted;
 	unsigned int stats_len;
 	struct virtio_balloon_stat stats[VBAL_STATS];
 
