@@ -247,6 +247,7 @@ static void vbal_config_changed(struct virtio_device *vdev)
 	struct vbal *vb = vdev->priv;
 
 	set_bit(VBAL_TARGET_STALE, &vb->flags);
+	vbal_awake_hold(vb, VBAL_AWAKE_RESIZE);
 	vbal_queue_resize(vb, 0);
 }
 
@@ -301,32 +302,22 @@ static int vbal_after(struct vbal *vb, const struct vbal_decision *done, unsigne
 	return vbal_backoff_ms(++vb->failures);
 }
 
-/* The device was reset under way: all pages are the guest's. */
-static void vbal_bury(struct vbal *vb)
+/* The device was reset under way: all pages are the guest's. Return: as vbal_after(). */
+static int vbal_bury(struct vbal *vb)
 {
 	bool late = vbal_settle_late(vb);
 
 	vbal_deflate(vb, VBAL_WINDOW_PAGES);
-	if (late || atomic_long_read(&vb->held))
-		vbal_queue_resize(vb, 1);
+	return late || atomic_long_read(&vb->held) ? 1 : -1;
 }
 
-/*
- * One step towards the target a run: a work that ran on for a gigabyte would
- * hold up suspend and stop.
- */
-static void vbal_resize(struct work_struct *work)
+/* One step towards the target. Return: as vbal_after(). */
+static int vbal_step(struct vbal *vb)
 {
-	struct vbal *vb = container_of(to_delayed_work(work), struct vbal, resize_work);
 	struct vbal_decision next;
 	unsigned long moved = 0;
 	bool late;
-	int delay;
 
-	if (READ_ONCE(vb->state) == VBAL_DEAD) {
-		vbal_bury(vb);
-		return;
-	}
 	late = vbal_settle_late(vb);
 	if (vbal_engine_broken(vb)) {
 		if (!vb->broken_said)
@@ -334,7 +325,7 @@ static void vbal_resize(struct work_struct *work)
 				"the device is gone or broken; %ld pages stay with it until the driver is unbound\n",
 				atomic_long_read(&vb->held));
 		vb->broken_said = true;
-		return;
+		return -1;
 	}
 	vbal_read_target(vb);
 	next = vbal_next(vb);
@@ -343,8 +334,22 @@ static void vbal_resize(struct work_struct *work)
 	else if (next.action == VBAL_DEFLATE)
 		moved = vbal_deflate(vb, next.pages);
 	vbal_publish(vb);
+	return vbal_after(vb, &next, moved, late);
+}
 
-	delay = vbal_after(vb, &next, moved, late);
+/*
+ * A step a run: a work that ran on for a gigabyte would hold up suspend and
+ * stop. Waiting does not keep the guest awake, or a target out of reach would.
+ */
+static void vbal_resize(struct work_struct *work)
+{
+	struct vbal *vb = container_of(to_delayed_work(work), struct vbal, resize_work);
+	int delay;
+
+	vbal_awake_begin(vb, VBAL_AWAKE_RESIZE);
+	delay = READ_ONCE(vb->state) == VBAL_DEAD ? vbal_bury(vb) : vbal_step(vb);
+	if (delay)
+		vbal_awake_end(vb, VBAL_AWAKE_RESIZE);
 	if (delay >= 0)
 		vbal_queue_resize(vb, delay);
 }
@@ -366,6 +371,8 @@ void vbal_fail(struct vbal *vb, const char *why)
 	virtio_break_device(vb->vdev);
 	virtio_reset_device(vb->vdev);
 	vbal_set_state(vb, VBAL_DEAD);
+	/* No work may come for what was asked last. */
+	vbal_awake_stop(vb);
 	vbal_queue_resize(vb, 0);
 }
 
@@ -386,6 +393,7 @@ static void vbal_quiesce(struct virtio_device *vdev)
 	cancel_work_sync(&vb->stats_work);
 	/* Migrations that saw the device running are over after this. */
 	synchronize_srcu(&vb->gate);
+	vbal_awake_stop(vb);
 }
 
 static void vbal_shutdown(struct virtio_device *vdev)
@@ -490,6 +498,8 @@ static int vbal_probe(struct virtio_device *vdev)
 	err = vbal_start(vb);
 	if (err)
 		goto err_start;
+	/* Not that it could wake anybody: it keeps awake, see awake.c. */
+	device_set_wakeup_capable(&vdev->dev, true);
 	vbal_announce(vb);
 	return 0;
 

@@ -93,14 +93,16 @@ static void vbal_stats_work(struct work_struct *work)
 	struct vbal *vb = container_of(work, struct vbal, stats_work);
 	unsigned int len;
 
-	if (vb->stats_posted) {
-		/* A host may interrupt without having used the buffer. */
-		if (!virtqueue_get_buf(vb->stats_vq, &len))
-			return;
-		vb->stats_posted = false;
+	vbal_awake_begin(vb, VBAL_AWAKE_STATS);
+	/* A host may interrupt without having used the buffer. */
+	if (vb->stats_posted && !virtqueue_get_buf(vb->stats_vq, &len))
+		goto out;
+	if (vb->stats_posted)
 		atomic_long_inc(&vb->count.stats);
-	}
+	vb->stats_posted = false;
 	vbal_stats_post(vb);
+out:
+	vbal_awake_end(vb, VBAL_AWAKE_STATS);
 }
 
 static void vbal_stats_queue(struct vbal *vb)
@@ -122,7 +124,10 @@ static void vbal_stats_queue(struct vbal *vb)
  */
 void vbal_stats_request(struct virtqueue *vq)
 {
-	vbal_stats_queue(vq->vdev->priv);
+	struct vbal *vb = vq->vdev->priv;
+
+	vbal_awake_hold(vb, VBAL_AWAKE_STATS);
+	vbal_stats_queue(vb);
 }
 
 /**

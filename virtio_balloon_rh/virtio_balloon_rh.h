@@ -183,6 +183,16 @@ enum vbal_action {
 	VBAL_WAIT_FLOOR,
 };
 
+/**
+ * enum vbal_awake - what keeps the guest from falling asleep
+ * @VBAL_AWAKE_RESIZE: the host changed its target
+ * @VBAL_AWAKE_STATS: the host wants statistics
+ */
+enum vbal_awake {
+	VBAL_AWAKE_RESIZE = 1,
+	VBAL_AWAKE_STATS = 2,
+};
+
 /* Config space may have changed since it was read. */
 #define VBAL_TARGET_STALE	0
 
@@ -194,7 +204,9 @@ enum vbal_action {
  * @info: the kernel's list of ballooned pages; all of them are the host's
  * @held: pages on that list, with those isolated by compaction
  * @gate: readers are migrations; stop waits for them
- * @state_lock: protects @state against the queueing of work
+ * @state_lock: protects @state against the queueing of work, and the next two
+ * @awake_asked: enum vbal_awake of what the host wants and no work has seen
+ * @awake_busy: and of what a work is at; a wakeup event is held for both
  * @state: see enum vbal_state
  * @wq: runs the works; freezable, so that none runs into a suspend
  * @resize_work: pursues the host's target, one step a run
@@ -233,7 +245,9 @@ struct vbal {
 	atomic_long_t held;
 
 	struct srcu_struct gate;
-	spinlock_t state_lock; /* state, against the queueing of work */
+	spinlock_t state_lock; /* state, against the queueing of work; the next two */
+	unsigned int awake_asked;
+	unsigned int awake_busy;
 	enum vbal_state state;
 
 	struct workqueue_struct *wq;
@@ -316,6 +330,13 @@ bool vbal_running(struct vbal *vb);
 void vbal_queue_resize(struct vbal *vb, unsigned int delay_ms);
 void vbal_fail(struct vbal *vb, const char *why);
 int vbal_features_text(struct virtio_device *vdev, char *buf, size_t size);
+
+/* ---- awake.c ---- */
+
+void vbal_awake_hold(struct vbal *vb, enum vbal_awake why);
+void vbal_awake_begin(struct vbal *vb, enum vbal_awake why);
+void vbal_awake_end(struct vbal *vb, enum vbal_awake why);
+void vbal_awake_stop(struct vbal *vb);
 
 /* ---- slots.c ---- */
 
