@@ -265,8 +265,11 @@ static struct vbal_decision vbal_next(struct vbal *vb)
 	};
 	struct vbal_decision next = vbal_decide(&view);
 
-	if (next.action == VBAL_WAIT_FLOOR && vb->last_action != VBAL_WAIT_FLOOR) {
+	if (next.action == VBAL_WAIT_FLOOR && vb->last_action != VBAL_WAIT_FLOOR)
 		atomic_long_inc(&vb->count.floor_stops);
+	/* Once a target: near the floor the guest's own ups and downs start and stop it. */
+	if (next.action == VBAL_WAIT_FLOOR && vb->floor_told != view.target) {
+		vb->floor_told = view.target;
 		dev_info_ratelimited(&vb->vdev->dev,
 				     "the balloon rests at %lu of %lu MiB: more would leave less than %lu MiB available (floor_mb)\n",
 				     view.held >> (20 - PAGE_SHIFT),
@@ -414,6 +417,7 @@ static int vbal_start(struct vbal *vb)
 	vb->published = ULONG_MAX;
 	vb->failures = 0;
 	vb->last_action = VBAL_REST;
+	vb->floor_told = ULONG_MAX;
 	vb->broken_said = false;
 	vb->stats_posted = false;
 	set_bit(VBAL_TARGET_STALE, &vb->flags);

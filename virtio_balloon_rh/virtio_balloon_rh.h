@@ -216,7 +216,8 @@ enum vbal_awake {
  *	this and what follows up to @oom_nb
  * @published: pages config space says we hold; ULONG_MAX if it says nothing yet
  * @failures: steps in a row that failed
- * @last_action: of the step before, to say things once
+ * @last_action: of the step before, to count things once
+ * @floor_told: target that was said to be out of reach; ULONG_MAX if none was
  * @broken_said: it was said that the device is broken
  * @oom_nb: the OOM notifier
  * @oom_registered: it is registered
@@ -259,6 +260,7 @@ struct vbal {
 	unsigned long published;
 	unsigned int failures;
 	enum vbal_action last_action;
+	unsigned long floor_told;
 	bool broken_said;
 
 	struct notifier_block oom_nb;
