@@ -9,12 +9,18 @@
 
 #include <linux/mm.h>
 #include <linux/page_reporting.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/virtio_balloon.h>
 #include <linux/vmstat.h>
 
 #ifdef VRH_HAVE_MM_BALLOON_HEADER
 #include <linux/balloon.h>
+
+/* A page stays isolated, and so the device alive, until the kernel is back from migratepage(). */
+static inline void vrh_balloon_flush(void)
+{
+}
 #else
 #include <linux/balloon_compaction.h>
 
@@ -116,6 +122,15 @@ static inline size_t vrh_balloon_page_list_dequeue(struct vrh_balloon_dev_info *
 		list_for_each_entry(page, pages, lru)
 			adjust_managed_page_count(page, 1);
 	return got;
+}
+
+/*
+ * For module exit, when no device is left: the end of vrh_balloon_migrate() runs
+ * without a hold on the device, and a task may have been preempted there.
+ */
+static inline void vrh_balloon_flush(void)
+{
+	synchronize_rcu_tasks();
 }
 
 #define balloon_dev_info vrh_balloon_dev_info

@@ -585,8 +585,10 @@ module_init(vbal_init);
 
 static void __exit vbal_exit(void)
 {
-	if (enable)
-		unregister_virtio_driver(&vbal_driver);
+	if (!enable)
+		return;
+	unregister_virtio_driver(&vbal_driver);
+	vrh_balloon_flush();
 }
 module_exit(vbal_exit);
 
