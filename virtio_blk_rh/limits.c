@@ -152,7 +152,7 @@ static u32 vblk_whole_blocks(u32 sectors, u32 block)
 
 static void vblk_check_discard(const struct vblk_config *cfg, struct vblk_limits *lim)
 {
-	u32 align, most;
+	u32 align, most, least;
 
 	if (!cfg->has_discard)
 		return;
@@ -165,12 +165,15 @@ static void vblk_check_discard(const struct vblk_config *cfg, struct vblk_limits
 	else if (align)
 		lim->discard_granularity = align;
 
-	/* The block layer would cut a discard down to nothing, and then send all of it. */
+	/*
+	 * The block layer would cut a discard down to nothing, and then send all
+	 * of it. It cuts at physical blocks if those are larger.
+	 */
 	most = vblk_whole_blocks(cfg->max_discard_sectors, lim->logical_block);
-	if (most < lim->discard_granularity >> SECTOR_SHIFT) {
-		vblk_ignore(lim, "max_discard_sectors", cfg->max_discard_sectors,
-			    lim->discard_granularity >> SECTOR_SHIFT, U32_MAX,
-			    ", no discard");
+	least = max(lim->discard_granularity, lim->physical_block) >> SECTOR_SHIFT;
+	if (most < least) {
+		vblk_ignore(lim, "max_discard_sectors", cfg->max_discard_sectors, least,
+			    U32_MAX, ", no discard");
 		lim->discard_granularity = 0;
 		return;
 	}
