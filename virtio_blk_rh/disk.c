@@ -79,6 +79,7 @@ static void vblk_queue_limits(struct vblk *vblk, struct queue_limits *lim)
 	lim->max_hw_sectors = UINT_MAX;		/* segments are the only limit */
 	lim->max_segments = from->max_segments;
 	lim->max_segment_size = from->max_segment;
+	lim->dma_alignment = from->dma_alignment;
 	lim->max_hw_discard_sectors = from->max_discard;
 	lim->max_discard_segments = from->max_discard_ranges;
 	lim->discard_granularity = from->discard_granularity;

@@ -127,6 +127,7 @@ struct vblk_finding {
  * @io_opt: bytes; 0 if not known
  * @max_segment: bytes
  * @max_segments: data segments in a request
+ * @dma_alignment: bits that are clear in the address of a user's buffer
  * @max_discard: sectors in a range; 0 if the device cannot discard
  * @max_discard_ranges: ranges in a request
  * @discard_granularity: bytes
@@ -146,6 +147,7 @@ struct vblk_limits {
 	u32 io_opt;
 	u32 max_segment;
 	u32 max_segments;
+	u32 dma_alignment;
 	u32 max_discard;
 	u32 max_discard_ranges;
 	u32 discard_granularity;
