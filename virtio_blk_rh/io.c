@@ -348,12 +348,17 @@ void vblk_drain(struct vblk_vq *vq)
  * vblk_vq_done() - the device has used buffers
  * @_vq: virtqueue
  *
+ * Interrupts are on as soon as the transport has made the virtqueue, before
+ * probe or restore know it. A device that uses that moment has nothing of ours.
+ *
  * Context: interrupt.
  */
 void vblk_vq_done(struct virtqueue *_vq)
 {
 	struct vblk *vblk = _vq->vdev->priv;
 
+	if (unlikely(READ_ONCE(vblk->state) != VBLK_LIVE))
+		return;
 	vblk_drain(&vblk->vqs[_vq->index]);
 
 	/* The core has refused what the device wrote into the ring. */
