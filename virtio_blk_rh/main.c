@@ -329,6 +329,46 @@ static void vblk_go_live(struct vblk *vblk)
 	mutex_unlock(&vblk->reset_lock);
 }
 
+/* Nothing is in flight. Nobody must take the reset that follows for a loss. */
+static void vblk_shut_down(struct vblk *vblk)
+{
+	mutex_lock(&vblk->reset_lock);
+	vblk_set_state(vblk, VBLK_DEAD);
+	mutex_unlock(&vblk->reset_lock);
+
+	vblk_stop_device(vblk);
+	cancel_delayed_work_sync(&vblk->reaper);
+}
+
+static void vblk_remove(struct virtio_device *vdev)
+{
+	struct vblk *vblk = vdev->priv;
+	struct gendisk *disk = vblk->disk;
+
+	cancel_work_sync(&vblk->config_work);
+	WRITE_ONCE(vblk->removing, true);
+
+	/*
+	 * The block layer waits for every request before it lets go. Those of a
+	 * lost device end here and now, those of a host that has stopped by the
+	 * hand of the reaper.
+	 */
+	if (READ_ONCE(vblk->state) != VBLK_LIVE || vblk_is_lost(vblk)) {
+		vblk_give_up(vblk, "device is lost");
+		blk_mark_disk_dead(disk);
+	} else {
+		queue_delayed_work(vblk_workqueue, &vblk->reaper, HZ);
+	}
+	del_gendisk(disk);
+
+	vblk_shut_down(vblk);
+	blk_mq_free_tag_set(&vblk->set);
+	vblk_del_vqs(vblk);
+	vblk_free_queues(vblk);
+	vdev->priv = NULL;
+	put_disk(disk);
+}
+
 static int vblk_probe(struct virtio_device *vdev)
 {
 	struct vblk *vblk = kzalloc(sizeof(*vblk), GFP_KERNEL);
@@ -371,8 +411,7 @@ static int vblk_probe(struct virtio_device *vdev)
 	return 0;
 
 out_drop_disk:
-	vblk_stop_device(vblk);
-	cancel_delayed_work_sync(&vblk->reaper);
+	vblk_shut_down(vblk);
 	vblk_drop_disk(vblk);
 out_free_tags:
 	blk_mq_free_tag_set(&vblk->set);
@@ -386,37 +425,6 @@ out_free:
 out:
 	vrh_probe_failed(vdev);
 	return err;
-}
-
-static void vblk_remove(struct virtio_device *vdev)
-{
-	struct vblk *vblk = vdev->priv;
-	struct gendisk *disk = vblk->disk;
-
-	cancel_work_sync(&vblk->config_work);
-	WRITE_ONCE(vblk->removing, true);
-
-	/*
-	 * The block layer waits for every request before it lets go. Those of a
-	 * lost device end here and now, those of a host that has stopped by the
-	 * hand of the reaper.
-	 */
-	if (READ_ONCE(vblk->state) != VBLK_LIVE || vblk_is_lost(vblk)) {
-		vblk_give_up(vblk, "device is lost");
-		blk_mark_disk_dead(disk);
-	} else {
-		queue_delayed_work(vblk_workqueue, &vblk->reaper, HZ);
-	}
-	del_gendisk(disk);
-
-	/* Nothing is in flight. Without callbacks nobody starts the reaper again. */
-	vblk_stop_device(vblk);
-	cancel_delayed_work_sync(&vblk->reaper);
-	blk_mq_free_tag_set(&vblk->set);
-	vblk_del_vqs(vblk);
-	vblk_free_queues(vblk);
-	vdev->priv = NULL;
-	put_disk(disk);
 }
 
 /* Freeze and restore */
