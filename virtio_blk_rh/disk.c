@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The disk as the block layer and the user see it: major number, name, limits,
- * tags, geometry. Never talks to the device, but for its cache mode.
+ * tags, geometry. Talks to the device about its cache mode and nothing else.
  */
 #include <vrh/log.h>
 #include <linux/idr.h>
@@ -63,6 +63,38 @@ static const struct block_device_operations vblk_fops = {
 	.getgeo = vblk_getgeo,
 	.free_disk = vblk_free_disk,
 };
+
+/**
+ * vblk_read_writeback() - does the device cache writes?
+ * @vdev: device
+ *
+ * Any value but 0 counts as yes: flushing too often does no harm.
+ *
+ * Context: process context.
+ */
+bool vblk_read_writeback(struct virtio_device *vdev)
+{
+	u8 wce;
+
+	if (virtio_cread_feature(vdev, VIRTIO_BLK_F_CONFIG_WCE, struct virtio_blk_config, wce,
+				 &wce))
+		return virtio_has_feature(vdev, VIRTIO_BLK_F_FLUSH);
+	return wce;
+}
+
+/**
+ * vblk_write_writeback() - ask the device to cache writes or not to
+ * @vdev: device with VIRTIO_BLK_F_CONFIG_WCE
+ * @on: cache
+ *
+ * The device may refuse; vblk_read_writeback() tells.
+ *
+ * Context: process context.
+ */
+void vblk_write_writeback(struct virtio_device *vdev, bool on)
+{
+	virtio_cwrite8(vdev, offsetof(struct virtio_blk_config, wce), on);
+}
 
 static void vblk_queue_limits(struct vblk *vblk, struct queue_limits *lim)
 {

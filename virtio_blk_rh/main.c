@@ -98,38 +98,6 @@ static u64 vblk_read_capacity(struct virtio_device *vdev)
 	return virtio64_to_cpu(vdev, capacity);
 }
 
-/**
- * vblk_read_writeback() - does the device cache writes?
- * @vdev: device
- *
- * Any value but 0 counts as yes: flushing too often does no harm.
- *
- * Context: process context.
- */
-bool vblk_read_writeback(struct virtio_device *vdev)
-{
-	u8 wce;
-
-	if (virtio_cread_feature(vdev, VIRTIO_BLK_F_CONFIG_WCE, struct virtio_blk_config, wce,
-				 &wce))
-		return virtio_has_feature(vdev, VIRTIO_BLK_F_FLUSH);
-	return wce;
-}
-
-/**
- * vblk_write_writeback() - ask the device to cache writes or not to
- * @vdev: device with VIRTIO_BLK_F_CONFIG_WCE
- * @on: cache
- *
- * The device may refuse; vblk_read_writeback() tells.
- *
- * Context: process context.
- */
-void vblk_write_writeback(struct virtio_device *vdev, bool on)
-{
-	virtio_cwrite8(vdev, offsetof(struct virtio_blk_config, wce), on);
-}
-
 #define vblk_cread(vdev, bit, member, ptr) \
 	virtio_cread_feature(vdev, bit, struct virtio_blk_config, member, ptr)
 
@@ -369,6 +337,22 @@ static void vblk_remove(struct virtio_device *vdev)
 	put_disk(disk);
 }
 
+/*
+ * Adding the disk reads its partition table, and an unplug waits for probe: the
+ * host gets as long to answer as in a removal. If it does not, the disk would be
+ * there and look empty, so probe fails and the in-tree driver may try.
+ */
+static int vblk_add_disk(struct vblk *vblk)
+{
+	int err;
+
+	WRITE_ONCE(vblk->adding, true);
+	queue_delayed_work(vblk_workqueue, &vblk->reaper, HZ);
+	err = device_add_disk(&vblk->vdev->dev, vblk->disk, vblk_disk_groups);
+	WRITE_ONCE(vblk->adding, false);
+	return err;
+}
+
 static int vblk_probe(struct virtio_device *vdev)
 {
 	struct vblk *vblk = kzalloc(sizeof(*vblk), GFP_KERNEL);
@@ -404,9 +388,14 @@ static int vblk_probe(struct virtio_device *vdev)
 		goto out_free_tags;
 
 	vblk_go_live(vblk);
-	err = device_add_disk(&vdev->dev, vblk->disk, vblk_disk_groups);
+	err = vblk_add_disk(vblk);
 	if (err)
 		goto out_drop_disk;
+	if (READ_ONCE(vblk->state) == VBLK_DEAD) {
+		vblk_remove(vdev);
+		err = -EIO;
+		goto out;
+	}
 	vblk_announce(vblk);
 	return 0;
 
@@ -423,7 +412,9 @@ out_free:
 	vdev->priv = NULL;
 	kfree(vblk);
 out:
-	vrh_probe_failed(vdev);
+	/* The reset in there would wait for ever for the status of an absent device. */
+	if (!vblk_is_absent(vdev))
+		vrh_probe_failed(vdev);
 	return err;
 }
 
