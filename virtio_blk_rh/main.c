@@ -425,13 +425,17 @@ static int vblk_freeze(struct virtio_device *vdev)
 	struct vblk *vblk = vdev->priv;
 	int err;
 
-	/* The core sends no config changes from here to the end of restore. */
-	cancel_work_sync(&vblk->config_work);
+	/*
+	 * The core sends no config changes from here to the end of restore. One
+	 * that is on its way is served: if freezing fails, nobody sends it again.
+	 */
+	flush_work(&vblk->config_work);
 
 	err = vblk_hold_io(vblk);
 	if (err) {
 		dev_err(&vdev->dev, "%s: host does not finish its requests\n",
 			vblk->disk->disk_name);
+		vblk_suspect(vblk);	/* or it would fail every time */
 		return err;
 	}
 	mutex_lock(&vblk->reset_lock);
@@ -471,6 +475,18 @@ static int vblk_restore_vqs(struct vblk *vblk)
 	return 0;
 }
 
+/*
+ * A reset takes the device back to its own cache mode. If it now caches what it
+ * did not before, the block layer sends no flushes for it and data can be lost.
+ */
+static bool vblk_restore_cache(struct vblk *vblk)
+{
+	if (!virtio_has_feature(vblk->vdev, VIRTIO_BLK_F_CONFIG_WCE))
+		return true;
+	vblk_write_writeback(vblk->vdev, vblk->writeback);
+	return vblk->writeback || !vblk_read_writeback(vblk->vdev);
+}
+
 static int vblk_restore(struct virtio_device *vdev)
 {
 	struct vblk *vblk = vdev->priv;
@@ -481,14 +497,15 @@ static int vblk_restore(struct virtio_device *vdev)
 		return 0;
 
 	err = vblk_restore_vqs(vblk);
+	if (!err && !vblk_restore_cache(vblk)) {
+		vblk_del_vqs(vblk);
+		err = -EIO;
+	}
 	if (err) {
 		/* Requests have queued up; they must not wait for what does not come. */
-		vblk_give_up(vblk, "device did not come back");
+		vblk_give_up(vblk, "device did not come back as it was");
 		return err;
 	}
-	/* A reset takes the device back to its own cache mode. */
-	if (virtio_has_feature(vdev, VIRTIO_BLK_F_CONFIG_WCE))
-		vblk_write_writeback(vdev, vblk->writeback);
 
 	vblk_go_live(vblk);
 	blk_mq_unquiesce_queue(vblk->disk->queue);
