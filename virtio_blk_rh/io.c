@@ -349,7 +349,7 @@ void vblk_drain(struct vblk_vq *vq)
  * @_vq: virtqueue
  *
  * Interrupts are on as soon as the transport has made the virtqueue, before
- * probe or restore know it. A device that uses that moment has nothing of ours.
+ * probe or restore know it. No request of ours can be in it then.
  *
  * Context: interrupt.
  */
@@ -485,6 +485,9 @@ static int vblk_command(struct vblk *vblk, blk_opf_t op, u32 type, unsigned int 
 		return -EINTR;
 	if (!left)
 		return -ETIMEDOUT;
+	/* An error from the device says something about the command, this does not. */
+	if (cmd->status && READ_ONCE(vblk->state) == VBLK_DEAD)
+		return -ENODEV;
 	return blk_status_to_errno(cmd->status);
 }
 
