@@ -113,7 +113,11 @@ static void vblk_queue_limits(struct vblk *vblk, struct queue_limits *lim)
 	lim->max_segment_size = from->max_segment;
 	lim->dma_alignment = from->dma_alignment;
 	lim->max_hw_discard_sectors = from->max_discard;
-	lim->max_discard_segments = from->max_discard_ranges;
+	/*
+	 * Two requests are merged if the first has less than this, however many the
+	 * second has: half of what the device takes keeps the sum within it.
+	 */
+	lim->max_discard_segments = DIV_ROUND_UP(from->max_discard_ranges, 2);
 	lim->discard_granularity = from->discard_granularity;
 	lim->max_write_zeroes_sectors = from->max_write_zeroes;
 }

@@ -82,10 +82,17 @@ static void vblk_set_range(struct virtio_blk_discard_write_zeroes *range, u64 se
 	range->flags = cpu_to_le32(flags);
 }
 
-/* A discard that the block layer merged from several: a range for each. */
-static blk_status_t vblk_prepare_ranges(struct request *req, struct vblk_req *vr,
-					unsigned int ranges)
+/*
+ * A discard that the block layer merged from several: a range for each. It may
+ * have merged more than the device takes (see vblk_queue_limits()). The surplus
+ * is left out: a discard is a hint, and an error would cost a file system its
+ * trust in all of them.
+ */
+static blk_status_t vblk_prepare_ranges(struct vblk *vblk, struct request *req,
+					struct vblk_req *vr)
 {
+	unsigned int ranges = min_t(unsigned int, blk_rq_nr_discard_segments(req),
+				    vblk->limits.max_discard_ranges);
 	struct virtio_blk_discard_write_zeroes *range;
 	unsigned int n = 0;
 	struct bio *bio;
@@ -95,16 +102,12 @@ static blk_status_t vblk_prepare_ranges(struct request *req, struct vblk_req *vr
 		return BLK_STS_RESOURCE;
 
 	__rq_for_each_bio(bio, req) {
-		if (n < ranges)
-			vblk_set_range(&range[n], bio->bi_iter.bi_sector, bio_sectors(bio), 0);
-		n++;
-	}
-	if (unlikely(n != ranges)) {
-		kfree(range);
-		return BLK_STS_IOERR;
+		if (n == ranges)
+			break;
+		vblk_set_range(&range[n++], bio->bi_iter.bi_sector, bio_sectors(bio), 0);
 	}
 	vr->extra = range;
-	vr->extra_len = ranges * sizeof(*range);
+	vr->extra_len = n * sizeof(*range);
 	vr->extra_owned = true;
 	return BLK_STS_OK;
 }
@@ -147,8 +150,8 @@ static blk_status_t vblk_prepare(struct vblk *vblk, struct request *req)
 	case REQ_OP_DISCARD:
 		type = VIRTIO_BLK_T_DISCARD;
 		/* With one range allowed, the block layer merges only neighbours. */
-		if (blk_rq_nr_discard_segments(req) > 1 && vblk->limits.max_discard_ranges > 1)
-			ret = vblk_prepare_ranges(req, vr, blk_rq_nr_discard_segments(req));
+		if (blk_rq_nr_discard_segments(req) > 1 && queue_max_discard_segments(req->q) > 1)
+			ret = vblk_prepare_ranges(vblk, req, vr);
 		else
 			vblk_prepare_range(req, vr, 0);
 		break;
