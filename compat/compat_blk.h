@@ -33,6 +33,7 @@ struct vrh_queue_limits {
 	unsigned int io_opt;
 	unsigned int max_hw_sectors;
 	unsigned int max_segment_size;
+	unsigned int dma_alignment;
 	unsigned int max_hw_discard_sectors;
 	unsigned int max_write_zeroes_sectors;
 	unsigned int discard_granularity;
@@ -64,7 +65,7 @@ static inline struct gendisk *vrh_alloc_disk(struct gendisk *disk,
 	blk_queue_alignment_offset(q, lim->alignment_offset);
 	if (lim->io_min)
 		blk_queue_io_min(q, lim->io_min);
-	/* as newer kernels do: the soft limit follows the optimal size */
+	/* rounded as in newer kernels; the soft limit does not follow it here */
 	blk_queue_io_opt(q, round_down(lim->io_opt, queue_physical_block_size(q)));
 	if (lim->max_hw_sectors)
 		blk_queue_max_hw_sectors(q, lim->max_hw_sectors);
@@ -72,6 +73,8 @@ static inline struct gendisk *vrh_alloc_disk(struct gendisk *disk,
 		blk_queue_max_segment_size(q, lim->max_segment_size);
 	if (lim->max_segments)
 		blk_queue_max_segments(q, lim->max_segments);
+	if (lim->dma_alignment)
+		blk_queue_dma_alignment(q, lim->dma_alignment);
 	blk_queue_max_discard_sectors(q, lim->max_hw_discard_sectors);
 	if (lim->max_hw_discard_sectors)
 		q->limits.discard_granularity = max(lim->discard_granularity,

@@ -9,12 +9,18 @@
 
 #include <linux/mm.h>
 #include <linux/page_reporting.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/virtio_balloon.h>
 #include <linux/vmstat.h>
 
 #ifdef VRH_HAVE_MM_BALLOON_HEADER
 #include <linux/balloon.h>
+
+/* A page stays isolated, and so the device alive, until the kernel is back from migratepage(). */
+static inline void vrh_balloon_flush(void)
+{
+}
 #else
 #include <linux/balloon_compaction.h>
 
@@ -74,16 +80,36 @@ static inline void vrh_balloon_devinfo_init(struct vrh_balloon_dev_info *info)
 	info->adjust_managed_page_count = false;
 }
 
-/* Adjusted before they are listed: a listed page can be migrated to another zone. */
+/*
+ * Not the kernel's function of this name: it takes the page lock by trylock and
+ * BUG()s if that fails, which is right for new pages only. A page that was on
+ * the list before (taken off for a deflate that the ring refused) may still
+ * have a visitor: compaction, which saw a movable page, holds the lock for a
+ * few instructions to look again. So the lock is waited for.
+ *
+ * The managed count is adjusted before the page is listed: a listed page can be
+ * migrated to another zone.
+ */
 static inline size_t vrh_balloon_page_list_enqueue(struct vrh_balloon_dev_info *info,
 						   struct list_head *pages)
 {
-	struct page *page;
+	struct page *page, *next;
+	unsigned long flags;
+	size_t n = 0;
 
-	if (info->adjust_managed_page_count)
-		list_for_each_entry(page, pages, lru)
+	list_for_each_entry_safe(page, next, pages, lru) {
+		list_del(&page->lru);
+		if (info->adjust_managed_page_count)
 			adjust_managed_page_count(page, -1);
-	return balloon_page_list_enqueue(&info->base, pages);
+		lock_page(page);
+		spin_lock_irqsave(&info->base.pages_lock, flags);
+		balloon_page_insert(&info->base, page);
+		__count_vm_event(BALLOON_INFLATE);
+		spin_unlock_irqrestore(&info->base.pages_lock, flags);
+		unlock_page(page);
+		n++;
+	}
+	return n;
 }
 
 static inline size_t vrh_balloon_page_list_dequeue(struct vrh_balloon_dev_info *info,
@@ -96,6 +122,15 @@ static inline size_t vrh_balloon_page_list_dequeue(struct vrh_balloon_dev_info *
 		list_for_each_entry(page, pages, lru)
 			adjust_managed_page_count(page, 1);
 	return got;
+}
+
+/*
+ * For module exit, when no device is left: the end of vrh_balloon_migrate() runs
+ * without a hold on the device, and a task may have been preempted there.
+ */
+static inline void vrh_balloon_flush(void)
+{
+	synchronize_rcu_tasks();
 }
 
 #define balloon_dev_info vrh_balloon_dev_info

@@ -19,13 +19,24 @@
 #include "pvclock_rh.h"
 
 /*
- * Largest reading handed out on a host without the stable bit, ns. There every
- * read on every CPU writes it: a line of its own.
+ * Largest reading handed out, ns; with the stable bit up to a tick less.
+ * Without that bit every read on every CPU writes it: a line of its own.
  */
 static atomic64_t pvc_last ____cacheline_aligned_in_smp = ATOMIC64_INIT(0);
 
 /* Written by their own CPU with single instructions, so an NMI may interfere. */
 static DEFINE_PER_CPU(struct pvc_stats, pvc_stats);
+
+/*
+ * With the stable bit no reading is clamped. The largest one is noted now and
+ * then all the same, for the read that fails: once a tick costs a cache miss a
+ * tick, and is as exact as the core's own idea of its last reading.
+ */
+static __always_inline void pvc_note(u64 ns)
+{
+	if (unlikely(ns > (u64)atomic64_read(&pvc_last) + TICK_NSEC))
+		pvc_clamp(&pvc_last, ns);
+}
 
 /*
  * Both kinds of read. @r is for the caller that wants the TSC too.
@@ -40,8 +51,11 @@ static __always_inline bool pvc_now(struct pvc_reading *r, u64 *ns)
 	preempt_disable_notrace();
 	if (unlikely(!pvc_page_read(r))) {
 		/*
-		 * The core takes a time before its last one for "no time has
-		 * passed", so the clock stands still until the page is whole.
+		 * The clock stands still until the page is whole. Not zero or
+		 * some time long past: where the core reads a time before its
+		 * last one, it lets no time pass, but may count from there (it
+		 * does when somebody sets the clock), and the next good reading
+		 * would be a jump ahead by the whole difference.
 		 */
 		this_cpu_inc(pvc_stats.unreadable);
 		*ns = atomic64_read(&pvc_last);
@@ -53,8 +67,10 @@ static __always_inline bool pvc_now(struct pvc_reading *r, u64 *ns)
 
 	*ns = r->ns;
 	exact = !r->behind;
-	if (likely(pvc_page_stable(r)))
+	if (likely(pvc_page_stable(r))) {
+		pvc_note(r->ns);
 		goto out;
+	}
 
 	clamped = pvc_clamp(&pvc_last, r->ns);
 	if (clamped != r->ns) {
@@ -158,11 +174,15 @@ int pvc_clocksource_register(int rating)
 /**
  * pvc_clocksource_unregister() - take the clock back
  *
- * Does nothing if the administrator unbound it already. The core can refuse
- * only a clock that is current (then the module has a reference, and this is
- * not reached) or the last watchdog (see the flags). Should it refuse all the
- * same, its timer may call into this module at any time: then waiting is the
- * only way out that does not crash, and the message says what to do about it.
+ * Does nothing if the administrator unbound it already. The core refuses a
+ * clock that is current, but then the module has a reference and this is not
+ * reached; a module on its way out does not become current. And it refuses the
+ * watchdog of other clocksources that nobody can replace. 7.3 makes no clock
+ * with these flags a watchdog; 6.1 and 6.12 may, with a high rating, and replace
+ * it by kvm-clock or at last by jiffies. So it ends at the first try unless an
+ * administrator has unbound all of those. Then a timer reads this clock at any
+ * time, an exit cannot fail, and to wait for another one is the only way out
+ * that does not crash.
  *
  * A task may have been preempted inside a read while the clock was current,
  * and the switch to another clock does not wait for it. The code must stay
@@ -172,11 +192,14 @@ int pvc_clocksource_register(int rating)
  */
 void pvc_clocksource_unregister(void)
 {
+	bool said = false;
 	int err;
 
 	while ((err = clocksource_unregister(&pvc_clocksource))) {
-		pr_err_ratelimited("clocksource %s is still needed by the kernel (error %d): write another name to /sys/devices/system/clocksource/clocksource0/current_clocksource\n",
-				   PVC_NAME, err);
+		if (!said)
+			pr_err("clocksource %s watches over the others and nothing can replace it (error %d), probably because all others were unbound: unloading waits until there is another clocksource\n",
+			       PVC_NAME, err);
+		said = true;
 		msleep(1000);
 	}
 	synchronize_rcu_tasks();

@@ -95,13 +95,15 @@ static void vbal_settle(struct vbal *vb, bool reset)
 	vbal_slots_settle(&vb->inflate, reset, &inflated);
 	list_for_each_entry_safe(slot, next, &inflated, node)
 		vbal_inflated(vb, slot);
+	if (!reset)
+		vbal_slots_resend(&vb->deflate);
 	vbal_slots_settle(&vb->deflate, reset, &deflated);
 	list_for_each_entry_safe(slot, next, &deflated, node)
 		vbal_deflated(vb, slot);
 }
 
 /**
- * vbal_settle_late() - finish buffers that the host answered at last
+ * vbal_settle_late() - finish buffers that were left, if the host answered them
  * @vb: device with virtqueues
  *
  * Context: process context.
@@ -364,11 +366,15 @@ static int vbal_exchange(struct vbal *vb, struct page *newpage, struct page *pag
 
 	/*
 	 * Our caller drops the balloon's reference to the old page; ours keeps
-	 * it from use until the host knows. Refused (a broken device, or no
-	 * room in an IOMMU), it stays in its slot until the reset.
+	 * it from use until the host knows. A silent host is told without
+	 * waiting for it a second time; what the ring refuses (a broken device,
+	 * or no room in an IOMMU) is told later.
 	 */
 	get_page(page);
-	vbal_tell(vb, &vb->deflate, out);
+	if (READ_ONCE(vb->inflate.late) || !vbal_tell(vb, &vb->deflate, out)) {
+		vbal_slot_defer(&vb->deflate, out);
+		vbal_slots_resend(&vb->deflate);
+	}
 	atomic_long_inc(&vb->count.migrated);
 	return 0;
 
@@ -401,6 +407,9 @@ int vbal_migrate(struct balloon_dev_info *info, struct page *newpage, struct pag
 	idx = srcu_read_lock(&vb->gate);
 	if (vbal_running(vb) && !vbal_engine_broken(vb) && !vbal_settle_late(vb))
 		err = vbal_exchange(vb, newpage, page);
+	/* What was left unfinished holds a page until somebody looks again. */
+	if (!err && (READ_ONCE(vb->inflate.late) || READ_ONCE(vb->deflate.late)))
+		vbal_queue_resize(vb, vbal_backoff_ms(UINT_MAX));
 	srcu_read_unlock(&vb->gate, idx);
 	return err;
 }
@@ -488,15 +497,10 @@ void vbal_engine_empty(struct vbal *vb)
  */
 void vbal_engine_release(struct vbal *vb)
 {
-	unsigned int i, tries = 0;
+	unsigned int tries = 0;
 
 	/* What the device had: the inflate slots' pages get listed and go below. */
 	vbal_settle(vb, true);
-	/* What it refused in the middle of a migration. */
-	for (i = 0; i < VBAL_SLOTS; i++)
-		if (vb->deflate.slot[i].page)
-			vbal_deflated(vb, &vb->deflate.slot[i]);
-
 	vbal_slots_stop(&vb->inflate);
 	vbal_slots_stop(&vb->deflate);
 

@@ -178,6 +178,22 @@ static int vbal_find_vqs(struct vbal *vb)
 	return 0;
 }
 
+/*
+ * After a reset: takes back what the device had, pages and buffers. A buffer
+ * that is not taken from its ring stays mapped for DMA for ever.
+ */
+static void vbal_del_vqs(struct vbal *vb)
+{
+	vbal_engine_release(vb);
+	while (vb->stats_vq && virtqueue_detach_unused_buf(vb->stats_vq))
+		;
+	while (vb->report_vq && virtqueue_detach_unused_buf(vb->report_vq))
+		;
+	vb->stats_vq = NULL;
+	vb->report_vq = NULL;
+	vb->vdev->config->del_vqs(vb->vdev);
+}
+
 /* ---- config change ---- */
 
 /**
@@ -231,6 +247,7 @@ static void vbal_config_changed(struct virtio_device *vdev)
 	struct vbal *vb = vdev->priv;
 
 	set_bit(VBAL_TARGET_STALE, &vb->flags);
+	vbal_awake_hold(vb, VBAL_AWAKE_RESIZE);
 	vbal_queue_resize(vb, 0);
 }
 
@@ -248,8 +265,11 @@ static struct vbal_decision vbal_next(struct vbal *vb)
 	};
 	struct vbal_decision next = vbal_decide(&view);
 
-	if (next.action == VBAL_WAIT_FLOOR && vb->last_action != VBAL_WAIT_FLOOR) {
+	if (next.action == VBAL_WAIT_FLOOR && vb->last_action != VBAL_WAIT_FLOOR)
 		atomic_long_inc(&vb->count.floor_stops);
+	/* Once a target: near the floor the guest's own ups and downs start and stop it. */
+	if (next.action == VBAL_WAIT_FLOOR && vb->floor_told != view.target) {
+		vb->floor_told = view.target;
 		dev_info_ratelimited(&vb->vdev->dev,
 				     "the balloon rests at %lu of %lu MiB: more would leave less than %lu MiB available (floor_mb)\n",
 				     view.held >> (20 - PAGE_SHIFT),
@@ -285,32 +305,22 @@ static int vbal_after(struct vbal *vb, const struct vbal_decision *done, unsigne
 	return vbal_backoff_ms(++vb->failures);
 }
 
-/* The device was reset under way: all pages are the guest's. */
-static void vbal_bury(struct vbal *vb)
+/* The device was reset under way: all pages are the guest's. Return: as vbal_after(). */
+static int vbal_bury(struct vbal *vb)
 {
 	bool late = vbal_settle_late(vb);
 
 	vbal_deflate(vb, VBAL_WINDOW_PAGES);
-	if (late || atomic_long_read(&vb->held))
-		vbal_queue_resize(vb, 1);
+	return late || atomic_long_read(&vb->held) ? 1 : -1;
 }
 
-/*
- * One step towards the target a run: a work that ran on for a gigabyte would
- * hold up suspend and stop.
- */
-static void vbal_resize(struct work_struct *work)
+/* One step towards the target. Return: as vbal_after(). */
+static int vbal_step(struct vbal *vb)
 {
-	struct vbal *vb = container_of(to_delayed_work(work), struct vbal, resize_work);
 	struct vbal_decision next;
 	unsigned long moved = 0;
 	bool late;
-	int delay;
 
-	if (READ_ONCE(vb->state) == VBAL_DEAD) {
-		vbal_bury(vb);
-		return;
-	}
 	late = vbal_settle_late(vb);
 	if (vbal_engine_broken(vb)) {
 		if (!vb->broken_said)
@@ -318,7 +328,7 @@ static void vbal_resize(struct work_struct *work)
 				"the device is gone or broken; %ld pages stay with it until the driver is unbound\n",
 				atomic_long_read(&vb->held));
 		vb->broken_said = true;
-		return;
+		return -1;
 	}
 	vbal_read_target(vb);
 	next = vbal_next(vb);
@@ -327,8 +337,22 @@ static void vbal_resize(struct work_struct *work)
 	else if (next.action == VBAL_DEFLATE)
 		moved = vbal_deflate(vb, next.pages);
 	vbal_publish(vb);
+	return vbal_after(vb, &next, moved, late);
+}
 
-	delay = vbal_after(vb, &next, moved, late);
+/*
+ * A step a run: a work that ran on for a gigabyte would hold up suspend and
+ * stop. Waiting does not keep the guest awake, or a target out of reach would.
+ */
+static void vbal_resize(struct work_struct *work)
+{
+	struct vbal *vb = container_of(to_delayed_work(work), struct vbal, resize_work);
+	int delay;
+
+	vbal_awake_begin(vb, VBAL_AWAKE_RESIZE);
+	delay = READ_ONCE(vb->state) == VBAL_DEAD ? vbal_bury(vb) : vbal_step(vb);
+	if (delay)
+		vbal_awake_end(vb, VBAL_AWAKE_RESIZE);
 	if (delay >= 0)
 		vbal_queue_resize(vb, delay);
 }
@@ -350,6 +374,8 @@ void vbal_fail(struct vbal *vb, const char *why)
 	virtio_break_device(vb->vdev);
 	virtio_reset_device(vb->vdev);
 	vbal_set_state(vb, VBAL_DEAD);
+	/* No work may come for what was asked last. */
+	vbal_awake_stop(vb);
 	vbal_queue_resize(vb, 0);
 }
 
@@ -370,6 +396,7 @@ static void vbal_quiesce(struct virtio_device *vdev)
 	cancel_work_sync(&vb->stats_work);
 	/* Migrations that saw the device running are over after this. */
 	synchronize_srcu(&vb->gate);
+	vbal_awake_stop(vb);
 }
 
 static void vbal_shutdown(struct virtio_device *vdev)
@@ -390,7 +417,9 @@ static int vbal_start(struct vbal *vb)
 	vb->published = ULONG_MAX;
 	vb->failures = 0;
 	vb->last_action = VBAL_REST;
+	vb->floor_told = ULONG_MAX;
 	vb->broken_said = false;
+	vb->stats_posted = false;
 	set_bit(VBAL_TARGET_STALE, &vb->flags);
 	vb->info.adjust_managed_page_count =
 		!virtio_has_feature(vb->vdev, VIRTIO_BALLOON_F_DEFLATE_ON_OOM);
@@ -399,16 +428,15 @@ static int vbal_start(struct vbal *vb)
 	if (err)
 		goto err_vqs;
 	virtio_device_ready(vb->vdev);
-	vbal_stats_start(vb);
 	vbal_set_state(vb, VBAL_RUNNING);
+	vbal_stats_start(vb);
 	vbal_report_start(vb);
 	vbal_queue_resize(vb, 0);
 	return 0;
 
 err_vqs:
 	virtio_reset_device(vb->vdev);
-	vbal_engine_release(vb);
-	vb->vdev->config->del_vqs(vb->vdev);
+	vbal_del_vqs(vb);
 	return err;
 }
 
@@ -424,8 +452,7 @@ static void vbal_stop(struct vbal *vb)
 	vbal_engine_empty(vb);
 	vbal_publish(vb);
 	virtio_reset_device(vb->vdev);
-	vbal_engine_release(vb);
-	vb->vdev->config->del_vqs(vb->vdev);
+	vbal_del_vqs(vb);
 }
 
 static void vbal_announce(struct vbal *vb)
@@ -475,6 +502,8 @@ static int vbal_probe(struct virtio_device *vdev)
 	err = vbal_start(vb);
 	if (err)
 		goto err_start;
+	/* Not that it could wake anybody: it keeps awake, see awake.c. */
+	device_set_wakeup_capable(&vdev->dev, true);
 	vbal_announce(vb);
 	return 0;
 
@@ -556,8 +585,10 @@ module_init(vbal_init);
 
 static void __exit vbal_exit(void)
 {
-	if (enable)
-		unregister_virtio_driver(&vbal_driver);
+	if (!enable)
+		return;
+	unregister_virtio_driver(&vbal_driver);
+	vrh_balloon_flush();
 }
 module_exit(vbal_exit);
 

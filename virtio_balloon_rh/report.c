@@ -20,6 +20,14 @@
 #define REPORT_SLICE	(5 * HZ)
 #define REPORT_SLICES	12
 
+/*
+ * Smallest block to report. The kernel's default is a page block, which is 512
+ * MiB on arm64 with pages of 64 KiB: such blocks are hardly ever free, so 2 MiB
+ * there, as with the in-tree driver.
+ */
+#define REPORT_ORDER \
+	(IS_ENABLED(CONFIG_ARM64_64K_PAGES) ? 5 : PAGE_REPORTING_ORDER_UNSPECIFIED)
+
 /* Return: true if the host is done with the buffer. */
 static bool vbal_report_used(struct vbal *vb)
 {
@@ -121,7 +129,7 @@ void vbal_report_start(struct vbal *vb)
 	if (!vb->report_vq)
 		return;
 	vb->report_dev.report = vbal_report;
-	vb->report_dev.order = PAGE_REPORTING_ORDER_UNSPECIFIED;
+	vb->report_dev.order = REPORT_ORDER;
 	err = page_reporting_register(&vb->report_dev);
 	vb->report_registered = !err;
 	if (err)

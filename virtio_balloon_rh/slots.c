@@ -144,6 +144,23 @@ bool vbal_slot_add(struct vbal *vb, struct vbal_slot *slot, struct page *page)
 	return true;
 }
 
+/* Return: 0, or an error if the device is broken or an IOMMU has no room. */
+static int vbal_slot_post(struct vbal_queue *q, struct vbal_slot *slot)
+{
+	struct scatterlist sg;
+	int err;
+
+	lockdep_assert_held(&q->lock);
+	sg_init_one(&sg, slot->pfns, slot->nr * VBAL_UNITS_PER_PAGE * sizeof(slot->pfns[0]));
+	err = virtqueue_add_outbuf(q->vq, &sg, 1, slot, GFP_ATOMIC);
+	if (err)
+		return err;
+	slot->state = VBAL_SLOT_POSTED;
+	slot->posted = true;
+	WRITE_ONCE(q->pending, q->pending + slot->nr);
+	return 0;
+}
+
 /**
  * vbal_slots_post() - hand buffers to the host, with one notification
  * @vb: device
@@ -158,21 +175,14 @@ void vbal_slots_post(struct vbal *vb, struct vbal_queue *q, struct list_head *ba
 		     struct list_head *refused)
 {
 	struct vbal_slot *slot, *next;
-	struct scatterlist sg;
 	bool notify;
 
 	spin_lock(&q->lock);
 	list_for_each_entry_safe(slot, next, batch, node) {
-		sg_init_one(&sg, slot->pfns,
-			    slot->nr * VBAL_UNITS_PER_PAGE * sizeof(slot->pfns[0]));
-		if (virtqueue_add_outbuf(q->vq, &sg, 1, slot, GFP_ATOMIC)) {
+		if (vbal_slot_post(q, slot)) {
 			atomic_long_inc(&vb->count.errors);
 			list_move_tail(&slot->node, refused);
-			continue;
 		}
-		slot->state = VBAL_SLOT_POSTED;
-		slot->posted = true;
-		WRITE_ONCE(q->pending, q->pending + slot->nr);
 	}
 	notify = virtqueue_kick_prepare(q->vq);
 	spin_unlock(&q->lock);
@@ -244,9 +254,49 @@ void vbal_slots_wait(struct vbal *vb, struct vbal_queue *q, struct list_head *ba
 }
 
 /**
- * vbal_slots_settle() - find slots that were given up and answered since
+ * vbal_slot_defer() - leave a filled slot to be posted later
  * @q: queue
- * @reset: the device was reset and has let go of all of them
+ * @slot: taken, not linked
+ *
+ * It counts as late until the host has answered it or was reset.
+ */
+void vbal_slot_defer(struct vbal_queue *q, struct vbal_slot *slot)
+{
+	spin_lock(&q->lock);
+	slot->state = VBAL_SLOT_UNSENT;
+	slot->late = true;
+	WRITE_ONCE(q->late, q->late + 1);
+	spin_unlock(&q->lock);
+}
+
+/**
+ * vbal_slots_resend() - try to post slots that were deferred
+ * @q: queue
+ *
+ * Context: process context, no locks held; does not wait.
+ */
+void vbal_slots_resend(struct vbal_queue *q)
+{
+	bool notify = false;
+	unsigned int i;
+
+	if (!READ_ONCE(q->late))
+		return;
+	spin_lock(&q->lock);
+	for (i = 0; i < q->slots; i++)
+		if (q->slot[i].state == VBAL_SLOT_UNSENT && !vbal_slot_post(q, &q->slot[i]))
+			notify = true;
+	notify = notify && virtqueue_kick_prepare(q->vq);
+	spin_unlock(&q->lock);
+
+	if (notify)
+		virtqueue_notify(q->vq);
+}
+
+/**
+ * vbal_slots_settle() - find slots that were left and are answered since
+ * @q: queue
+ * @reset: the device was reset: it has let go of all of them and knows none
  * @done: receives them; they are the caller's
  */
 void vbal_slots_settle(struct vbal_queue *q, bool reset, struct list_head *done)
@@ -261,7 +311,7 @@ void vbal_slots_settle(struct vbal_queue *q, bool reset, struct list_head *done)
 		if (!slot->late)
 			continue;
 		if (slot->state != VBAL_SLOT_USED &&
-		    !(reset && slot->state == VBAL_SLOT_POSTED))
+		    !(reset && slot->state != VBAL_SLOT_TAKEN))
 			continue;
 		slot->state = VBAL_SLOT_TAKEN;
 		list_add_tail(&slot->node, done);

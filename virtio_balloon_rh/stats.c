@@ -83,23 +83,36 @@ static void vbal_stats_post(struct vbal *vb)
 		atomic_long_inc(&vb->count.errors);
 		return;
 	}
+	vb->stats_posted = true;
 	virtqueue_kick(vb->stats_vq);
 }
 
-/*
- * No lock: only this work, which never runs twice at once, and vbal_stats_start()
- * before it touch the queue.
- */
+/* No lock: only this work, which never runs twice at once, touches the queue. */
 static void vbal_stats_work(struct work_struct *work)
 {
 	struct vbal *vb = container_of(work, struct vbal, stats_work);
 	unsigned int len;
 
+	vbal_awake_begin(vb, VBAL_AWAKE_STATS);
 	/* A host may interrupt without having used the buffer. */
-	if (!virtqueue_get_buf(vb->stats_vq, &len))
-		return;
-	atomic_long_inc(&vb->count.stats);
+	if (vb->stats_posted && !virtqueue_get_buf(vb->stats_vq, &len))
+		goto out;
+	if (vb->stats_posted)
+		atomic_long_inc(&vb->count.stats);
+	vb->stats_posted = false;
 	vbal_stats_post(vb);
+out:
+	vbal_awake_end(vb, VBAL_AWAKE_STATS);
+}
+
+static void vbal_stats_queue(struct vbal *vb)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&vb->state_lock, flags);
+	if (vb->state == VBAL_RUNNING)
+		queue_work(vb->wq, &vb->stats_work);
+	spin_unlock_irqrestore(&vb->state_lock, flags);
 }
 
 /**
@@ -112,24 +125,24 @@ static void vbal_stats_work(struct work_struct *work)
 void vbal_stats_request(struct virtqueue *vq)
 {
 	struct vbal *vb = vq->vdev->priv;
-	unsigned long flags;
 
-	spin_lock_irqsave(&vb->state_lock, flags);
-	if (vb->state == VBAL_RUNNING)
-		queue_work(vb->wq, &vb->stats_work);
-	spin_unlock_irqrestore(&vb->state_lock, flags);
+	vbal_awake_hold(vb, VBAL_AWAKE_STATS);
+	vbal_stats_queue(vb);
 }
 
 /**
- * vbal_stats_start() - give the host its first buffer
- * @vb: device with DRIVER_OK and without works that run
+ * vbal_stats_start() - have the host get its first buffer
+ * @vb: running device
+ *
+ * Running first: a host that is done with the buffer at once asks only that one
+ * time, and a request that came too early would be the last.
  *
  * Context: process context.
  */
 void vbal_stats_start(struct vbal *vb)
 {
 	if (vb->stats_vq)
-		vbal_stats_post(vb);
+		vbal_stats_queue(vb);
 }
 
 /**

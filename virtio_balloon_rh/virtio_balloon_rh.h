@@ -79,12 +79,14 @@ enum vbal_state {
  * @VBAL_SLOT_TAKEN: its taker fills it or empties it
  * @VBAL_SLOT_POSTED: the device reads it
  * @VBAL_SLOT_USED: the device is done with it
+ * @VBAL_SLOT_UNSENT: nobody; filled and late, but not posted yet
  */
 enum vbal_slot_state {
 	VBAL_SLOT_FREE,
 	VBAL_SLOT_TAKEN,
 	VBAL_SLOT_POSTED,
 	VBAL_SLOT_USED,
+	VBAL_SLOT_UNSENT,
 };
 
 /**
@@ -97,7 +99,7 @@ enum vbal_slot_state {
  * @nr: pages in this buffer
  * @state: who may touch this; protected by the queue's lock
  * @posted: counted in the queue's pending
- * @late: the taker gave up waiting; vbal_settle_late() finishes it
+ * @late: the taker left it unfinished; vbal_settle_late() finishes it
  * @limbo: its page may be on the balloon's list though the host did not confirm
  */
 struct vbal_slot {
@@ -119,7 +121,7 @@ struct vbal_slot {
  * @lock: protects the ring of @vq and what follows; never held over a
  *	notification, a wait or an allocation
  * @slots: number of slots in use, at most the ring's size
- * @late: slots that were given up
+ * @late: slots that were left unfinished
  * @limbo: of those, slots of the inflate queue with a page that may be listed
  * @pending: pages in buffers that are not finished
  * @slot: the buffers
@@ -181,6 +183,16 @@ enum vbal_action {
 	VBAL_WAIT_FLOOR,
 };
 
+/**
+ * enum vbal_awake - what keeps the guest from falling asleep
+ * @VBAL_AWAKE_RESIZE: the host changed its target
+ * @VBAL_AWAKE_STATS: the host wants statistics
+ */
+enum vbal_awake {
+	VBAL_AWAKE_RESIZE = 1,
+	VBAL_AWAKE_STATS = 2,
+};
+
 /* Config space may have changed since it was read. */
 #define VBAL_TARGET_STALE	0
 
@@ -192,7 +204,9 @@ enum vbal_action {
  * @info: the kernel's list of ballooned pages; all of them are the host's
  * @held: pages on that list, with those isolated by compaction
  * @gate: readers are migrations; stop waits for them
- * @state_lock: protects @state against the queueing of work
+ * @state_lock: protects @state against the queueing of work, and the next two
+ * @awake_asked: enum vbal_awake of what the host wants and no work has seen
+ * @awake_busy: and of what a work is at; a wakeup event is held for both
  * @state: see enum vbal_state
  * @wq: runs the works; freezable, so that none runs into a suspend
  * @resize_work: pursues the host's target, one step a run
@@ -202,7 +216,8 @@ enum vbal_action {
  *	this and what follows up to @oom_nb
  * @published: pages config space says we hold; ULONG_MAX if it says nothing yet
  * @failures: steps in a row that failed
- * @last_action: of the step before, to say things once
+ * @last_action: of the step before, to count things once
+ * @floor_told: target that was said to be out of reach; ULONG_MAX if none was
  * @broken_said: it was said that the device is broken
  * @oom_nb: the OOM notifier
  * @oom_registered: it is registered
@@ -211,6 +226,8 @@ enum vbal_action {
  * @oom_last: when, in jiffies
  * @oom_level: how often it came back
  * @stats_vq: statistics queue or NULL
+ * @stats_posted: the buffer is the host's; only @stats_work touches this and
+ *	what follows up to @report_vq, or vbal_start() before it
  * @stats_len: bytes in @stats
  * @stats: the one buffer of the statistics queue
  * @report_vq: reporting queue or NULL
@@ -229,7 +246,9 @@ struct vbal {
 	atomic_long_t held;
 
 	struct srcu_struct gate;
-	spinlock_t state_lock; /* state, against the queueing of work */
+	spinlock_t state_lock; /* state, against the queueing of work; the next two */
+	unsigned int awake_asked;
+	unsigned int awake_busy;
 	enum vbal_state state;
 
 	struct workqueue_struct *wq;
@@ -241,6 +260,7 @@ struct vbal {
 	unsigned long published;
 	unsigned int failures;
 	enum vbal_action last_action;
+	unsigned long floor_told;
 	bool broken_said;
 
 	struct notifier_block oom_nb;
@@ -251,6 +271,7 @@ struct vbal {
 	unsigned int oom_level;
 
 	struct virtqueue *stats_vq;
+	bool stats_posted;
 	unsigned int stats_len;
 	struct virtio_balloon_stat stats[VBAL_STATS];
 
@@ -312,6 +333,13 @@ void vbal_queue_resize(struct vbal *vb, unsigned int delay_ms);
 void vbal_fail(struct vbal *vb, const char *why);
 int vbal_features_text(struct virtio_device *vdev, char *buf, size_t size);
 
+/* ---- awake.c ---- */
+
+void vbal_awake_hold(struct vbal *vb, enum vbal_awake why);
+void vbal_awake_begin(struct vbal *vb, enum vbal_awake why);
+void vbal_awake_end(struct vbal *vb, enum vbal_awake why);
+void vbal_awake_stop(struct vbal *vb);
+
 /* ---- slots.c ---- */
 
 unsigned int vbal_slots_take(struct vbal_queue *q, unsigned int max, struct list_head *batch);
@@ -322,7 +350,9 @@ bool vbal_slot_add(struct vbal *vb, struct vbal_slot *slot, struct page *page);
 void vbal_slots_post(struct vbal *vb, struct vbal_queue *q, struct list_head *batch,
 		     struct list_head *refused);
 void vbal_slots_wait(struct vbal *vb, struct vbal_queue *q, struct list_head *batch, bool limbo);
+void vbal_slot_defer(struct vbal_queue *q, struct vbal_slot *slot);
 void vbal_slots_settle(struct vbal_queue *q, bool reset, struct list_head *done);
+void vbal_slots_resend(struct vbal_queue *q);
 void vbal_slots_wake(struct virtqueue *vq);
 int vbal_slots_init(struct vbal_queue *q);
 void vbal_slots_exit(struct vbal_queue *q);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The disk as the block layer and the user see it: major number, name, limits,
- * tags, geometry. Never talks to the device, but for its cache mode.
+ * tags, geometry. Talks to the device about its cache mode and nothing else.
  */
 #include <vrh/log.h>
 #include <linux/idr.h>
@@ -64,6 +64,38 @@ static const struct block_device_operations vblk_fops = {
 	.free_disk = vblk_free_disk,
 };
 
+/**
+ * vblk_read_writeback() - does the device cache writes?
+ * @vdev: device
+ *
+ * Any value but 0 counts as yes: flushing too often does no harm.
+ *
+ * Context: process context.
+ */
+bool vblk_read_writeback(struct virtio_device *vdev)
+{
+	u8 wce;
+
+	if (virtio_cread_feature(vdev, VIRTIO_BLK_F_CONFIG_WCE, struct virtio_blk_config, wce,
+				 &wce))
+		return virtio_has_feature(vdev, VIRTIO_BLK_F_FLUSH);
+	return wce;
+}
+
+/**
+ * vblk_write_writeback() - ask the device to cache writes or not to
+ * @vdev: device with VIRTIO_BLK_F_CONFIG_WCE
+ * @on: cache
+ *
+ * The device may refuse; vblk_read_writeback() tells.
+ *
+ * Context: process context.
+ */
+void vblk_write_writeback(struct virtio_device *vdev, bool on)
+{
+	virtio_cwrite8(vdev, offsetof(struct virtio_blk_config, wce), on);
+}
+
 static void vblk_queue_limits(struct vblk *vblk, struct queue_limits *lim)
 {
 	const struct vblk_limits *from = &vblk->limits;
@@ -79,8 +111,13 @@ static void vblk_queue_limits(struct vblk *vblk, struct queue_limits *lim)
 	lim->max_hw_sectors = UINT_MAX;		/* segments are the only limit */
 	lim->max_segments = from->max_segments;
 	lim->max_segment_size = from->max_segment;
+	lim->dma_alignment = from->dma_alignment;
 	lim->max_hw_discard_sectors = from->max_discard;
-	lim->max_discard_segments = from->max_discard_ranges;
+	/*
+	 * Two requests are merged if the first has less than this, however many the
+	 * second has: half of what the device takes keeps the sum within it.
+	 */
+	lim->max_discard_segments = DIV_ROUND_UP(from->max_discard_ranges, 2);
 	lim->discard_granularity = from->discard_granularity;
 	lim->max_write_zeroes_sectors = from->max_write_zeroes;
 }

@@ -82,10 +82,17 @@ static void vblk_set_range(struct virtio_blk_discard_write_zeroes *range, u64 se
 	range->flags = cpu_to_le32(flags);
 }
 
-/* A discard that the block layer merged from several: a range for each. */
-static blk_status_t vblk_prepare_ranges(struct request *req, struct vblk_req *vr,
-					unsigned int ranges)
+/*
+ * A discard that the block layer merged from several: a range for each. It may
+ * have merged more than the device takes (see vblk_queue_limits()). The surplus
+ * is left out: a discard is a hint, and an error would cost a file system its
+ * trust in all of them.
+ */
+static blk_status_t vblk_prepare_ranges(struct vblk *vblk, struct request *req,
+					struct vblk_req *vr)
 {
+	unsigned int ranges = min_t(unsigned int, blk_rq_nr_discard_segments(req),
+				    vblk->limits.max_discard_ranges);
 	struct virtio_blk_discard_write_zeroes *range;
 	unsigned int n = 0;
 	struct bio *bio;
@@ -95,16 +102,12 @@ static blk_status_t vblk_prepare_ranges(struct request *req, struct vblk_req *vr
 		return BLK_STS_RESOURCE;
 
 	__rq_for_each_bio(bio, req) {
-		if (n < ranges)
-			vblk_set_range(&range[n], bio->bi_iter.bi_sector, bio_sectors(bio), 0);
-		n++;
-	}
-	if (unlikely(n != ranges)) {
-		kfree(range);
-		return BLK_STS_IOERR;
+		if (n == ranges)
+			break;
+		vblk_set_range(&range[n++], bio->bi_iter.bi_sector, bio_sectors(bio), 0);
 	}
 	vr->extra = range;
-	vr->extra_len = ranges * sizeof(*range);
+	vr->extra_len = n * sizeof(*range);
 	vr->extra_owned = true;
 	return BLK_STS_OK;
 }
@@ -147,8 +150,8 @@ static blk_status_t vblk_prepare(struct vblk *vblk, struct request *req)
 	case REQ_OP_DISCARD:
 		type = VIRTIO_BLK_T_DISCARD;
 		/* With one range allowed, the block layer merges only neighbours. */
-		if (blk_rq_nr_discard_segments(req) > 1 && vblk->limits.max_discard_ranges > 1)
-			ret = vblk_prepare_ranges(req, vr, blk_rq_nr_discard_segments(req));
+		if (blk_rq_nr_discard_segments(req) > 1 && queue_max_discard_segments(req->q) > 1)
+			ret = vblk_prepare_ranges(vblk, req, vr);
 		else
 			vblk_prepare_range(req, vr, 0);
 		break;
@@ -348,12 +351,17 @@ void vblk_drain(struct vblk_vq *vq)
  * vblk_vq_done() - the device has used buffers
  * @_vq: virtqueue
  *
+ * Interrupts are on as soon as the transport has made the virtqueue, before
+ * probe or restore know it. No request of ours can be in it then.
+ *
  * Context: interrupt.
  */
 void vblk_vq_done(struct virtqueue *_vq)
 {
 	struct vblk *vblk = _vq->vdev->priv;
 
+	if (unlikely(READ_ONCE(vblk->state) != VBLK_LIVE))
+		return;
 	vblk_drain(&vblk->vqs[_vq->index]);
 
 	/* The core has refused what the device wrote into the ring. */
@@ -480,6 +488,9 @@ static int vblk_command(struct vblk *vblk, blk_opf_t op, u32 type, unsigned int 
 		return -EINTR;
 	if (!left)
 		return -ETIMEDOUT;
+	/* An error from the device says something about the command, this does not. */
+	if (cmd->status && READ_ONCE(vblk->state) == VBLK_DEAD)
+		return -ENODEV;
 	return blk_status_to_errno(cmd->status);
 }
 

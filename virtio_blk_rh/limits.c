@@ -152,7 +152,7 @@ static u32 vblk_whole_blocks(u32 sectors, u32 block)
 
 static void vblk_check_discard(const struct vblk_config *cfg, struct vblk_limits *lim)
 {
-	u32 align, most;
+	u32 align, most, least;
 
 	if (!cfg->has_discard)
 		return;
@@ -165,12 +165,15 @@ static void vblk_check_discard(const struct vblk_config *cfg, struct vblk_limits
 	else if (align)
 		lim->discard_granularity = align;
 
-	/* The block layer would cut a discard down to nothing, and then send all of it. */
+	/*
+	 * The block layer would cut a discard down to nothing, and then send all
+	 * of it. It cuts at physical blocks if those are larger.
+	 */
 	most = vblk_whole_blocks(cfg->max_discard_sectors, lim->logical_block);
-	if (most < lim->discard_granularity >> SECTOR_SHIFT) {
-		vblk_ignore(lim, "max_discard_sectors", cfg->max_discard_sectors,
-			    lim->discard_granularity >> SECTOR_SHIFT, U32_MAX,
-			    ", no discard");
+	least = max(lim->discard_granularity, lim->physical_block) >> SECTOR_SHIFT;
+	if (most < least) {
+		vblk_ignore(lim, "max_discard_sectors", cfg->max_discard_sectors, least,
+			    U32_MAX, ", no discard");
 		lim->discard_granularity = 0;
 		return;
 	}
@@ -244,21 +247,37 @@ int vblk_limits_check(const struct vblk_config *cfg, const struct vblk_host *hos
 }
 
 /**
- * vblk_limits_fit_ring() - let a request fit the ring
- * @lim: limits; max_segments is lowered if need be
+ * vblk_limits_fit_ring() - let a request fit the ring, and a block the request
+ * @lim: limits; max_segments is lowered if need be, dma_alignment is set
  * @ring_size: entries of the smallest ring
  *
  * A chain must not be longer than its ring, with an indirect table or without
  * (VIRTIO 1.3, 2.7.5.3.1), and header and status take an entry each. A request
  * that could never fit would wait for ever.
  *
- * Return: 0, or -EINVAL if no data fits at all.
+ * A block in a user's buffer may lie across two pages. With one segment a
+ * request cannot hold it, and older kernels do not cope: cutting it down to
+ * nothing is a BUG in 6.1, and 6.12 sends it with more segments than it says.
+ *
+ * Return: 0, or -EINVAL if no block fits at all.
  */
 int vblk_limits_fit_ring(struct vblk_limits *lim, u32 ring_size)
 {
+	u64 most;
+
 	if (ring_size < 3)
 		return vblk_refuse(lim, "queue size", ring_size, 3, 32768, "");
 	lim->max_segments = min(lim->max_segments, ring_size - 2);
+
+	most = (u64)lim->max_segments * lim->max_segment;
+	if (lim->logical_block > most)
+		return vblk_refuse(lim, "blk_size", lim->logical_block, SECTOR_SIZE, most,
+				   ", to fit a request's segments");
+
+	/* Not more than a page: the block layer takes no larger mask. */
+	lim->dma_alignment = SECTOR_SIZE - 1;
+	if (lim->max_segments == 1)
+		lim->dma_alignment = min(lim->logical_block, VBLK_MIN_SEGMENT) - 1;
 	return 0;
 }
 

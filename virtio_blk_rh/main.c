@@ -98,38 +98,6 @@ static u64 vblk_read_capacity(struct virtio_device *vdev)
 	return virtio64_to_cpu(vdev, capacity);
 }
 
-/**
- * vblk_read_writeback() - does the device cache writes?
- * @vdev: device
- *
- * Any value but 0 counts as yes: flushing too often does no harm.
- *
- * Context: process context.
- */
-bool vblk_read_writeback(struct virtio_device *vdev)
-{
-	u8 wce;
-
-	if (virtio_cread_feature(vdev, VIRTIO_BLK_F_CONFIG_WCE, struct virtio_blk_config, wce,
-				 &wce))
-		return virtio_has_feature(vdev, VIRTIO_BLK_F_FLUSH);
-	return wce;
-}
-
-/**
- * vblk_write_writeback() - ask the device to cache writes or not to
- * @vdev: device with VIRTIO_BLK_F_CONFIG_WCE
- * @on: cache
- *
- * The device may refuse; vblk_read_writeback() tells.
- *
- * Context: process context.
- */
-void vblk_write_writeback(struct virtio_device *vdev, bool on)
-{
-	virtio_cwrite8(vdev, offsetof(struct virtio_blk_config, wce), on);
-}
-
 #define vblk_cread(vdev, bit, member, ptr) \
 	virtio_cread_feature(vdev, bit, struct virtio_blk_config, member, ptr)
 
@@ -329,6 +297,62 @@ static void vblk_go_live(struct vblk *vblk)
 	mutex_unlock(&vblk->reset_lock);
 }
 
+/* Nothing is in flight. Nobody must take the reset that follows for a loss. */
+static void vblk_shut_down(struct vblk *vblk)
+{
+	mutex_lock(&vblk->reset_lock);
+	vblk_set_state(vblk, VBLK_DEAD);
+	mutex_unlock(&vblk->reset_lock);
+
+	vblk_stop_device(vblk);
+	cancel_delayed_work_sync(&vblk->reaper);
+}
+
+static void vblk_remove(struct virtio_device *vdev)
+{
+	struct vblk *vblk = vdev->priv;
+	struct gendisk *disk = vblk->disk;
+
+	cancel_work_sync(&vblk->config_work);
+	WRITE_ONCE(vblk->removing, true);
+
+	/*
+	 * The block layer waits for every request before it lets go. Those of a
+	 * lost device end here and now, those of a host that has stopped by the
+	 * hand of the reaper.
+	 */
+	if (READ_ONCE(vblk->state) != VBLK_LIVE || vblk_is_lost(vblk)) {
+		vblk_give_up(vblk, "device is lost");
+		blk_mark_disk_dead(disk);
+	} else {
+		queue_delayed_work(vblk_workqueue, &vblk->reaper, HZ);
+	}
+	del_gendisk(disk);
+
+	vblk_shut_down(vblk);
+	blk_mq_free_tag_set(&vblk->set);
+	vblk_del_vqs(vblk);
+	vblk_free_queues(vblk);
+	vdev->priv = NULL;
+	put_disk(disk);
+}
+
+/*
+ * Adding the disk reads its partition table, and an unplug waits for probe: the
+ * host gets as long to answer as in a removal. If it does not, the disk would be
+ * there and look empty, so probe fails and the in-tree driver may try.
+ */
+static int vblk_add_disk(struct vblk *vblk)
+{
+	int err;
+
+	WRITE_ONCE(vblk->adding, true);
+	queue_delayed_work(vblk_workqueue, &vblk->reaper, HZ);
+	err = device_add_disk(&vblk->vdev->dev, vblk->disk, vblk_disk_groups);
+	WRITE_ONCE(vblk->adding, false);
+	return err;
+}
+
 static int vblk_probe(struct virtio_device *vdev)
 {
 	struct vblk *vblk = kzalloc(sizeof(*vblk), GFP_KERNEL);
@@ -364,15 +388,19 @@ static int vblk_probe(struct virtio_device *vdev)
 		goto out_free_tags;
 
 	vblk_go_live(vblk);
-	err = device_add_disk(&vdev->dev, vblk->disk, vblk_disk_groups);
+	err = vblk_add_disk(vblk);
 	if (err)
 		goto out_drop_disk;
+	if (READ_ONCE(vblk->state) == VBLK_DEAD) {
+		vblk_remove(vdev);
+		err = -EIO;
+		goto out;
+	}
 	vblk_announce(vblk);
 	return 0;
 
 out_drop_disk:
-	vblk_stop_device(vblk);
-	cancel_delayed_work_sync(&vblk->reaper);
+	vblk_shut_down(vblk);
 	vblk_drop_disk(vblk);
 out_free_tags:
 	blk_mq_free_tag_set(&vblk->set);
@@ -384,39 +412,10 @@ out_free:
 	vdev->priv = NULL;
 	kfree(vblk);
 out:
-	vrh_probe_failed(vdev);
+	/* The reset in there would wait for ever for the status of an absent device. */
+	if (!vblk_is_absent(vdev))
+		vrh_probe_failed(vdev);
 	return err;
-}
-
-static void vblk_remove(struct virtio_device *vdev)
-{
-	struct vblk *vblk = vdev->priv;
-	struct gendisk *disk = vblk->disk;
-
-	cancel_work_sync(&vblk->config_work);
-	WRITE_ONCE(vblk->removing, true);
-
-	/*
-	 * The block layer waits for every request before it lets go. Those of a
-	 * lost device end here and now, those of a host that has stopped by the
-	 * hand of the reaper.
-	 */
-	if (READ_ONCE(vblk->state) != VBLK_LIVE || vblk_is_lost(vblk)) {
-		vblk_give_up(vblk, "device is lost");
-		blk_mark_disk_dead(disk);
-	} else {
-		queue_delayed_work(vblk_workqueue, &vblk->reaper, HZ);
-	}
-	del_gendisk(disk);
-
-	/* Nothing is in flight. Without callbacks nobody starts the reaper again. */
-	vblk_stop_device(vblk);
-	cancel_delayed_work_sync(&vblk->reaper);
-	blk_mq_free_tag_set(&vblk->set);
-	vblk_del_vqs(vblk);
-	vblk_free_queues(vblk);
-	vdev->priv = NULL;
-	put_disk(disk);
 }
 
 /* Freeze and restore */
@@ -426,13 +425,17 @@ static int vblk_freeze(struct virtio_device *vdev)
 	struct vblk *vblk = vdev->priv;
 	int err;
 
-	/* The core sends no config changes from here to the end of restore. */
-	cancel_work_sync(&vblk->config_work);
+	/*
+	 * The core sends no config changes from here to the end of restore. One
+	 * that is on its way is served: if freezing fails, nobody sends it again.
+	 */
+	flush_work(&vblk->config_work);
 
 	err = vblk_hold_io(vblk);
 	if (err) {
 		dev_err(&vdev->dev, "%s: host does not finish its requests\n",
 			vblk->disk->disk_name);
+		vblk_suspect(vblk);	/* or it would fail every time */
 		return err;
 	}
 	mutex_lock(&vblk->reset_lock);
@@ -472,6 +475,18 @@ static int vblk_restore_vqs(struct vblk *vblk)
 	return 0;
 }
 
+/*
+ * A reset takes the device back to its own cache mode. If it now caches what it
+ * did not before, the block layer sends no flushes for it and data can be lost.
+ */
+static bool vblk_restore_cache(struct vblk *vblk)
+{
+	if (!virtio_has_feature(vblk->vdev, VIRTIO_BLK_F_CONFIG_WCE))
+		return true;
+	vblk_write_writeback(vblk->vdev, vblk->writeback);
+	return vblk->writeback || !vblk_read_writeback(vblk->vdev);
+}
+
 static int vblk_restore(struct virtio_device *vdev)
 {
 	struct vblk *vblk = vdev->priv;
@@ -482,14 +497,15 @@ static int vblk_restore(struct virtio_device *vdev)
 		return 0;
 
 	err = vblk_restore_vqs(vblk);
+	if (!err && !vblk_restore_cache(vblk)) {
+		vblk_del_vqs(vblk);
+		err = -EIO;
+	}
 	if (err) {
 		/* Requests have queued up; they must not wait for what does not come. */
-		vblk_give_up(vblk, "device did not come back");
+		vblk_give_up(vblk, "device did not come back as it was");
 		return err;
 	}
-	/* A reset takes the device back to its own cache mode. */
-	if (virtio_has_feature(vdev, VIRTIO_BLK_F_CONFIG_WCE))
-		vblk_write_writeback(vdev, vblk->writeback);
 
 	vblk_go_live(vblk);
 	blk_mq_unquiesce_queue(vblk->disk->queue);

@@ -33,7 +33,13 @@ bool vblk_set_state(struct vblk *vblk, enum vblk_state to)
 	return true;
 }
 
-static bool vblk_is_absent(struct virtio_device *vdev)
+/**
+ * vblk_is_absent() - is the device gone from its bus?
+ * @vdev: device
+ *
+ * Context: process context; reads the device's status.
+ */
+bool vblk_is_absent(struct virtio_device *vdev)
 {
 	return vdev->config->get_status(vdev) == VBLK_STATUS_ABSENT;
 }
@@ -136,7 +142,7 @@ void vblk_give_up(struct vblk *vblk, const char *why)
 {
 	struct request_queue *q = vblk->disk->queue;
 	unsigned int i, failed = 0;
-	bool had_vqs;
+	bool had_vqs, going;
 
 	mutex_lock(&vblk->reset_lock);
 	had_vqs = vblk->state == VBLK_LIVE;
@@ -159,9 +165,10 @@ void vblk_give_up(struct vblk *vblk, const char *why)
 	blk_mq_start_stopped_hw_queues(q, true);
 	blk_mq_unquiesce_queue(q);
 
-	dev_err(&vblk->vdev->dev,
-		"%s: %s; %u requests in flight failed; unbind and bind the device to use it again\n",
-		vblk->disk->disk_name, why, failed);
+	going = READ_ONCE(vblk->removing) || READ_ONCE(vblk->adding);
+	dev_err(&vblk->vdev->dev, "%s: %s; %u requests in flight failed%s\n",
+		vblk->disk->disk_name, why, failed,
+		going ? "" : "; unbind and bind the device to use it again");
 out:
 	mutex_unlock(&vblk->reset_lock);
 }
@@ -188,7 +195,7 @@ static unsigned int vblk_progress(struct vblk *vblk, u64 *done)
  * @work: vblk->reaper
  *
  * Runs when something looked wrong, and every second while the disk is being
- * removed: the block layer then waits for requests in flight without end. Ticks
+ * added or removed: the block layer then waits for requests without end. Ticks
  * are counted, not time, so that a guest that the host had paused meanwhile
  * gives the host its full time.
  */
@@ -204,7 +211,7 @@ void vblk_reaper(struct work_struct *work)
 		vblk_give_up(vblk, "device is lost");
 		return;
 	}
-	if (!READ_ONCE(vblk->removing))
+	if (!READ_ONCE(vblk->removing) && !READ_ONCE(vblk->adding))
 		return;
 
 	if (!vblk_progress(vblk, &done) || done != vblk->reaper_seen)

@@ -67,11 +67,7 @@ static int vblk_write_out(struct vblk *vblk)
 	int err;
 
 	err = vblk_tell_device(vblk, false, &accepted);
-	if (!err)
-		err = vblk_flush_cache(vblk);
-	if (err)
-		vblk_tell_device(vblk, vblk->writeback, &accepted);
-	return err;
+	return err ?: vblk_flush_cache(vblk);
 }
 
 /* No request is on its way while the device and the block layer change their minds. */
@@ -96,6 +92,8 @@ static int vblk_switch_cache(struct vblk *vblk, bool writeback)
 	err = queue_limits_commit_update(q, &lim);
 	if (!err)
 		WRITE_ONCE(vblk->writeback, accepted);
+	else	/* before a write comes that the block layer would not flush */
+		vblk_tell_device(vblk, vblk->writeback, &accepted);
 	vblk_release_io(vblk);
 	return err;
 
@@ -111,6 +109,7 @@ static ssize_t cache_type_store(struct device *dev, struct device_attribute *att
 {
 	struct vblk *vblk = vblk_of(dev);
 	int type = sysfs_match_string(vblk_cache_types, buf);
+	bool accepted;
 	int err;
 
 	if (!virtio_has_feature(vblk->vdev, VIRTIO_BLK_F_CONFIG_WCE))
@@ -122,6 +121,8 @@ static ssize_t cache_type_store(struct device *dev, struct device_attribute *att
 	err = type ? 0 : vblk_write_out(vblk);
 	if (!err)
 		err = vblk_switch_cache(vblk, type);
+	if (err)	/* the device may have been told halfway */
+		vblk_tell_device(vblk, vblk->writeback, &accepted);
 	mutex_unlock(&vblk->cache_lock);
 	return err ?: count;
 }

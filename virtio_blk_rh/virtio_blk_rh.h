@@ -127,6 +127,7 @@ struct vblk_finding {
  * @io_opt: bytes; 0 if not known
  * @max_segment: bytes
  * @max_segments: data segments in a request
+ * @dma_alignment: bits that are clear in the address of a user's buffer
  * @max_discard: sectors in a range; 0 if the device cannot discard
  * @max_discard_ranges: ranges in a request
  * @discard_granularity: bytes
@@ -146,6 +147,7 @@ struct vblk_limits {
 	u32 io_opt;
 	u32 max_segment;
 	u32 max_segments;
+	u32 dma_alignment;
 	u32 max_discard;
 	u32 max_discard_ranges;
 	u32 discard_granularity;
@@ -220,13 +222,15 @@ struct vblk_vq {
  * @index: 0 is vda, 1 is vdb; also chooses the minor numbers
  * @limits: what the device said at probe, checked
  * @state: see vblk_set_state()
+ * @adding: the disk is being added: probe waits for requests
  * @removing: remove() has begun: no new internal commands
  * @writeback: cache mode last set or seen, to set it again after a restore
  * @reset_lock: serialises those who reset the device, take its virtqueues or
- *	change @state; innermost of the mutexes, no wait for the host under it
+ *	change @state; innermost of the mutexes, no wait for a request under it
  * @cache_lock: serialises changes of the cache mode
  * @config_work: looks at the config space after a change interrupt
- * @reaper: gives the device up when it is lost, or stalled while it is removed
+ * @reaper: gives the device up when it is lost, or stalled while the disk is
+ *	added or removed
  * @reaper_seen: sum of vq->done when the reaper last looked
  * @reaper_stalled: seconds without progress
  */
@@ -239,6 +243,7 @@ struct vblk {
 	int index;
 	struct vblk_limits limits;
 	enum vblk_state state;
+	bool adding;
 	bool removing;
 	bool writeback;
 	struct mutex reset_lock;	/* see above */
@@ -250,9 +255,6 @@ struct vblk {
 };
 
 extern struct workqueue_struct *vblk_workqueue;	/* recovery and config changes */
-
-bool vblk_read_writeback(struct virtio_device *vdev);
-void vblk_write_writeback(struct virtio_device *vdev, bool on);
 
 /* io.c: request queues and requests */
 
@@ -289,6 +291,7 @@ void vblk_release_io(struct vblk *vblk);
 
 bool vblk_set_state(struct vblk *vblk, enum vblk_state to);
 void vblk_stop_device(struct vblk *vblk);
+bool vblk_is_absent(struct virtio_device *vdev);
 bool vblk_is_lost(struct vblk *vblk);
 void vblk_suspect(struct vblk *vblk);
 void vblk_give_up(struct vblk *vblk, const char *why);
@@ -301,6 +304,8 @@ void vblk_unregister_major(void);
 int vblk_alloc_tags(struct vblk *vblk, u32 ring_size, u32 depth);
 int vblk_alloc_disk(struct vblk *vblk);
 void vblk_drop_disk(struct vblk *vblk);
+bool vblk_read_writeback(struct virtio_device *vdev);
+void vblk_write_writeback(struct virtio_device *vdev, bool on);
 
 /* sysfs.c: attributes of the disk */
 
