@@ -548,6 +548,24 @@ void vcon_ctrl_detach(struct vcon_device *vcon)
 }
 
 /**
+ * vcon_ctrl_reap_vq() - take all buffers out of a control queue
+ * @vq: queue of a device that is reset
+ *
+ * The messages belong to struct vcon_ctrl; this only ends their mappings.
+ *
+ * Context: process context; the control queues are detached.
+ */
+void vcon_ctrl_reap_vq(struct virtqueue *vq)
+{
+	unsigned int len;
+
+	while (virtqueue_get_buf(vq, &len))
+		;
+	while (virtqueue_detach_unused_buf(vq))
+		;
+}
+
+/**
  * vcon_ctrl_init() - module init
  *
  * Return: 0 or -ENOMEM.

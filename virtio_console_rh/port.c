@@ -28,18 +28,11 @@
 #define VCON_WRITE_ALLOC 32768
 
 /*
- * The in-tree driver's class, by which udev and the guest agents know ports, if
- * that driver is not there; else one of our own, for which packaging/udev has
- * rules. It exists while a device is bound, so that the in-tree driver finds
- * its name free when it is loaded to take our devices.
+ * Never "virtio-ports", even where that name is free: the in-tree driver, loaded
+ * later to take our devices, would find it taken, dump its stack and fail.
+ * packaging/udev has the rules that udev and the guest agents have for that one.
  */
-static struct class vcon_class = { .name = "virtio-ports" };
-static struct class vcon_class_rh = { .name = "virtio-ports-rh" };
-
-/* Protects vcon_class_in_use and its count. */
-static DEFINE_MUTEX(vcon_class_lock);
-static struct class *vcon_class_in_use;
-static unsigned int vcon_class_users;
+static struct class vcon_class = { .name = "virtio-ports-rh" };
 
 static dev_t vcon_devt;
 static DEFINE_IDA(vcon_minors);
@@ -387,7 +380,7 @@ static struct vcon_port *vcon_port_alloc(struct vcon_device *vcon, u32 id)
 	INIT_LIST_HEAD(&port->ctrl.open_node);
 
 	device_initialize(&port->dev);
-	port->dev.class = vcon_class_in_use;
+	port->dev.class = &vcon_class;
 	port->dev.parent = &vcon->vdev->dev;
 	port->dev.devt = MKDEV(MAJOR(vcon_devt), MINOR(vcon_devt) + port->minor);
 	port->dev.release = vcon_port_release;
@@ -509,58 +502,20 @@ int vcon_port_thaw(struct vcon_port *port)
 }
 
 /**
- * vcon_port_class() - say which class ports are in, and make it if need be
- * @vdev: any device of ours
- *
- * Context: process context.
- * Return: its name, or NULL if it cannot be made. vcon_port_class_put() is due
- * unless it is NULL.
- */
-const char *vcon_port_class(struct virtio_device *vdev)
-{
-	const char *name = NULL;
-
-	mutex_lock(&vcon_class_lock);
-	/*
-	 * Registering a class whose name is taken fails with a stack dump in the
-	 * kernel log. The name is taken where the in-tree driver is.
-	 */
-	if (!vcon_class_in_use && !driver_find("virtio_console", vdev->dev.bus) &&
-	    !class_register(&vcon_class))
-		vcon_class_in_use = &vcon_class;
-	if (!vcon_class_in_use && !class_register(&vcon_class_rh))
-		vcon_class_in_use = &vcon_class_rh;
-	if (vcon_class_in_use) {
-		vcon_class_users++;
-		name = vcon_class_in_use->name;
-	}
-	mutex_unlock(&vcon_class_lock);
-	return name;
-}
-
-/**
- * vcon_port_class_put() - a device no longer needs the class
- *
- * Context: process context; the ports of the device are unplugged.
- */
-void vcon_port_class_put(void)
-{
-	mutex_lock(&vcon_class_lock);
-	if (!--vcon_class_users) {
-		class_unregister(vcon_class_in_use);
-		vcon_class_in_use = NULL;
-	}
-	mutex_unlock(&vcon_class_lock);
-}
-
-/**
  * vcon_port_init() - module init
  *
  * Return: 0 or an error.
  */
 int vcon_port_init(void)
 {
-	return alloc_chrdev_region(&vcon_devt, 0, VCON_MINORS, "virtio-portsdev-rh");
+	int err = class_register(&vcon_class);
+
+	if (err)
+		return err;
+	err = alloc_chrdev_region(&vcon_devt, 0, VCON_MINORS, "virtio-portsdev-rh");
+	if (err)
+		class_unregister(&vcon_class);
+	return err;
 }
 
 /**
@@ -569,5 +524,6 @@ int vcon_port_init(void)
 void vcon_port_exit(void)
 {
 	unregister_chrdev_region(vcon_devt, VCON_MINORS);
+	class_unregister(&vcon_class);
 	ida_destroy(&vcon_minors);
 }

@@ -153,7 +153,7 @@ void vcon_tx_done(struct virtqueue *vq);
 
 /**
  * struct vcon_port - one port
- * @dev: /sys/class/virtio-ports*\/vportNpM; its reference count is the port's
+ * @dev: /sys/class/virtio-ports-rh/vportNpM; its reference count is the port's
  * @cdev: /dev/vportNpM
  * @vcon: the device, kept alive by a reference
  * @id: number of the port on its device
@@ -217,8 +217,6 @@ void vcon_port_set_host_open(struct vcon_port *port, bool open);
 void vcon_port_set_name(struct vcon_port *port, const char *name);
 bool vcon_port_set_console(struct vcon_port *port, bool console, bool open);
 void vcon_port_sigio(struct vcon_port *port);
-const char *vcon_port_class(struct virtio_device *vdev);
-void vcon_port_class_put(void);
 
 /* hvc.c: consoles */
 
@@ -332,6 +330,7 @@ int vcon_ctrl_alloc(struct vcon_device *vcon);
 void vcon_ctrl_free(struct vcon_device *vcon);
 int vcon_ctrl_start(struct vcon_device *vcon, struct virtqueue *in, struct virtqueue *out);
 void vcon_ctrl_detach(struct vcon_device *vcon);
+void vcon_ctrl_reap_vq(struct virtqueue *vq);
 void vcon_ctrl_port_ready(struct vcon_port *port);
 void vcon_ctrl_port_open(struct vcon_port *port, bool open);
 void vcon_ctrl_port_gone(struct vcon_port *port);
