@@ -117,10 +117,11 @@ static ssize_t vcon_fops_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	}
 }
 
-/* True also if waiting makes no sense, because the port is gone. */
+/* True also if waiting makes no sense: no room will come. */
 static bool vcon_writable(struct vcon_port *port)
 {
-	return READ_ONCE(port->gone) || (READ_ONCE(port->host_open) && vcon_tx_writable(port));
+	return READ_ONCE(port->gone) || READ_ONCE(port->is_console) || vcon_rx_broken(port) ||
+	       (READ_ONCE(port->host_open) && vcon_tx_writable(port));
 }
 
 /* Waits until there is room for a buffer, or says why not. */
@@ -135,6 +136,8 @@ static int vcon_wait_writable(struct vcon_port *port, bool nonblock)
 	}
 	if (!err && READ_ONCE(port->gone))
 		err = -ENODEV;
+	if (!err && vcon_rx_broken(port))
+		err = -EIO;
 	return err;
 }
 
@@ -204,14 +207,15 @@ static __poll_t vcon_fops_poll(struct file *filp, poll_table *wait)
 	__poll_t events = 0;
 
 	poll_wait(filp, &port->wait, wait);
-	if (READ_ONCE(port->gone))
-		return EPOLLHUP;
-	if (vcon_rx_broken(port))
-		return EPOLLHUP | EPOLLERR;
 	if (vcon_readable(port))
 		events |= EPOLLIN | EPOLLRDNORM;
 	if (vcon_writable(port))
 		events |= EPOLLOUT | EPOLLWRNORM;
+	if (READ_ONCE(port->gone))
+		return EPOLLHUP;
+	/* Asked last: looking for data and for room is what finds it out. */
+	if (vcon_rx_broken(port) || READ_ONCE(port->is_console))
+		return EPOLLHUP | EPOLLERR;
 	if (!READ_ONCE(port->host_open))
 		events |= EPOLLHUP;
 	return events;
@@ -271,6 +275,10 @@ void vcon_port_set_host_open(struct vcon_port *port, bool open)
 	vcon_tx_lock(&port->tx, &flags);
 	vcon_tx_reap(port);
 	vcon_tx_unlock(&port->tx, flags);
+	/* What was taken back may be what a console's next buffer waits for. */
+	rcu_read_lock();
+	vcon_hvc_output(port);
+	rcu_read_unlock();
 	vcon_port_sigio(port);
 	wake_up_interruptible(&port->wait);
 }

@@ -116,6 +116,7 @@ struct vcon_tx_buf {
  * @epoch: number that no other struct vcon_tx has or had
  * @in_flight: buffers that the device has
  * @bytes_in_flight: bytes in them
+ * @want_room: somebody found no room and waits to be woken
  * @bytes: bytes handed to the device
  * @kicks: notifications sent
  * @waits: times that the port was full
@@ -130,6 +131,7 @@ struct vcon_tx {
 	u64 epoch;
 	unsigned int in_flight;
 	size_t bytes_in_flight;
+	bool want_room;
 	u64 bytes;
 	u64 kicks;
 	u64 waits;
