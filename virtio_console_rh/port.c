@@ -50,7 +50,7 @@ static int vcon_fops_open(struct inode *inode, struct file *filp)
 	else if (port->guest_open)
 		err = -EBUSY;
 	else
-		port->guest_open = true;
+		port->guest_open = port->file_open = true;
 	spin_unlock_irq(&port->rx.lock);
 	if (err)
 		return err;
@@ -67,6 +67,7 @@ static int vcon_fops_release(struct inode *inode, struct file *filp)
 
 	/* A port that became a console under our feet stays open: it is hvc's. */
 	mutex_lock(&port->read_lock);
+	WRITE_ONCE(port->file_open, false);
 	if (!port->is_console) {
 		/* Told first: who opens it next must not be told before. */
 		vcon_ctrl_port_open(port, false);
@@ -286,28 +287,25 @@ void vcon_port_set_host_open(struct vcon_port *port, bool open)
 /**
  * vcon_port_set_console() - hand a port to hvc, or take it back
  * @port: the port
- * @console: it is a console
- * @open: it counts as open in the guest
+ * @console: it is a console, and open; else it is open if a file is
  *
  * The read lock makes sure that hvc and the reader of a file that was opened
  * before do not consume the same buffer.
  *
  * Context: control work, or probe.
- * Return: whether it was open.
  */
-bool vcon_port_set_console(struct vcon_port *port, bool console, bool open)
+void vcon_port_set_console(struct vcon_port *port, bool console)
 {
-	bool was_open;
-
 	mutex_lock(&port->read_lock);
+	/* A file that was closed meanwhile left it open. Told before it can be opened. */
+	if (!console && !port->file_open)
+		vcon_ctrl_port_open(port, false);
 	spin_lock_irq(&port->rx.lock);
-	was_open = port->guest_open;
-	port->guest_open = open;
+	port->guest_open = console || port->file_open;
 	port->is_console = console;
 	spin_unlock_irq(&port->rx.lock);
 	mutex_unlock(&port->read_lock);
 	wake_up_interruptible(&port->wait);
-	return was_open;
 }
 
 static ssize_t name_show(struct device *dev, struct device_attribute *attr, char *buf)
@@ -337,13 +335,15 @@ static const struct attribute_group vcon_port_name_group = {
  */
 void vcon_port_set_name(struct vcon_port *port, const char *name)
 {
+	char *copy;
+
 	if (port->name)
 		return;
-	port->name = kstrdup(name, GFP_KERNEL);
-	if (!port->name || sysfs_create_group(&port->dev.kobj, &vcon_port_name_group)) {
-		dev_err(&port->dev, "no memory for the name %s\n", name);
-		kfree(port->name);
-		port->name = NULL;
+	copy = kstrdup(name, GFP_KERNEL);
+	/* Statistics may be reading it from now on: it stays, whatever comes. */
+	smp_store_release(&port->name, copy);
+	if (!copy || sysfs_create_group(&port->dev.kobj, &vcon_port_name_group)) {
+		dev_err(&port->dev, "no memory for the name %s: the port has no link\n", name);
 		return;
 	}
 	/* udev has seen the device without a name; now it can link it. */

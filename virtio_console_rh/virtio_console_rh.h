@@ -169,6 +169,7 @@ void vcon_tx_done(struct virtqueue *vq);
  * @read_lock: keeps readers apart, so that the bytes of one read() are
  *	consecutive; never held while waiting for data
  * @gone: unplugged; set once, under rx.lock
+ * @file_open: a file is open; under read_lock, set under rx.lock
  * @guest_open: a file is open, or the port is a console; under rx.lock
  * @host_open: somebody listens on the host's side; under rx.lock
  * @host_unsure: @host_open is from before a suspend, and the device has not
@@ -193,6 +194,7 @@ struct vcon_port {
 	/* Taken before rx.lock. */
 	struct mutex read_lock;
 	bool gone;
+	bool file_open;
 	bool guest_open;
 	bool host_open;
 	bool host_unsure;
@@ -217,7 +219,7 @@ void vcon_port_freeze(struct vcon_port *port);
 int vcon_port_thaw(struct vcon_port *port);
 void vcon_port_set_host_open(struct vcon_port *port, bool open);
 void vcon_port_set_name(struct vcon_port *port, const char *name);
-bool vcon_port_set_console(struct vcon_port *port, bool console, bool open);
+void vcon_port_set_console(struct vcon_port *port, bool console);
 void vcon_port_sigio(struct vcon_port *port);
 
 /* hvc.c: consoles */
