@@ -42,7 +42,7 @@ static bool vcon_con_broken(struct vcon_port *port)
 {
 	struct virtqueue *vq = READ_ONCE(port->tx.vq);
 
-	return vq && virtqueue_is_broken(vq);
+	return vq ? virtqueue_is_broken(vq) : READ_ONCE(port->vcon->state) == VCON_FAILED;
 }
 
 /* A tty hands us its own buffer; printk() hands hvc's on the stack. */

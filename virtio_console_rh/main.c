@@ -463,7 +463,7 @@ static void vcon_remove(struct virtio_device *vdev)
 
 #ifdef CONFIG_PM_SLEEP
 /*
- * Unread bytes and output of consoles are kept. What a port had written and the
+ * Unread bytes and output of consoles are kept. What a file had written and the
  * device did not take within stall_ms is lost, as with the in-tree driver.
  */
 static int vcon_freeze(struct virtio_device *vdev)
@@ -492,7 +492,7 @@ static int vcon_restore(struct virtio_device *vdev)
 	vcon_set_state(vcon, VCON_STARTING);
 	err = vcon_find_vqs(vcon);
 	if (err)
-		goto frozen;
+		goto failed;
 	virtio_device_ready(vdev);
 	for (id = 0; !err && id < vcon->max_ports; id++) {
 		port = vcon_port(vcon, id);
@@ -508,10 +508,17 @@ static int vcon_restore(struct virtio_device *vdev)
 	return 0;
 
 quiesce:
-	vcon_quiesce(vcon, VCON_FROZEN);
+	vcon_quiesce(vcon, VCON_FAILED);
 	vcon_del_vqs(vcon);
-frozen:
-	vcon_set_state(vcon, VCON_FROZEN);
+failed:
+	vcon_set_state(vcon, VCON_FAILED);
+	for (id = 0; id < vcon->max_ports; id++) {
+		port = vcon_port(vcon, id);
+		if (port)
+			wake_up_interruptible(&port->wait);
+	}
+	dev_err(&vdev->dev, "no ports and consoles after the suspend: error %d; unbind and bind the device to try again\n",
+		err);
 	return err;
 }
 #endif

@@ -482,6 +482,7 @@ void vcon_port_unplug(struct vcon_port *port)
 void vcon_port_freeze(struct vcon_port *port)
 {
 	vcon_rx_harvest(port, vcon_in_vq(port->vcon, port->id));
+	vcon_hvc_save(port, vcon_out_vq(port->vcon, port->id));
 	/* Asked again after the suspend; until then it stays as it was. */
 	port->host_unsure = port->vcon->multiport;
 	vcon_ctrl_port_reset(port);

@@ -315,10 +315,11 @@ bool vcon_rx_has_data(struct vcon_port *port)
 }
 
 /**
- * vcon_rx_broken() - has the device broken the rules of the ring?
+ * vcon_rx_broken() - is the device lost?
  * @port: the port
  *
- * Nothing will ever arrive any more then.
+ * It has broken the rules of the ring, or did not come back from a suspend:
+ * nothing will ever arrive any more.
  *
  * Context: any.
  */
@@ -329,7 +330,7 @@ bool vcon_rx_broken(struct vcon_port *port)
 
 	rcu_read_lock();
 	vq = READ_ONCE(port->rx.vq);
-	broken = vq && virtqueue_is_broken(vq);
+	broken = vq ? virtqueue_is_broken(vq) : READ_ONCE(port->vcon->state) == VCON_FAILED;
 	rcu_read_unlock();
 	return broken;
 }

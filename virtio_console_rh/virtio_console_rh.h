@@ -230,6 +230,7 @@ void vcon_hvc_remove(struct vcon_port *port);
 void vcon_hvc_resize(struct vcon_port *port, u16 cols, u16 rows);
 void vcon_hvc_input(struct vcon_con *con);
 void vcon_hvc_output(struct vcon_port *port);
+void vcon_hvc_save(struct vcon_port *port, struct virtqueue *vq);
 bool vcon_hvc_recycle(struct vcon_con *con, struct vcon_tx_buf *buf);
 bool vcon_hvc_idle(struct vcon_con *con);
 u32 vcon_hvc_vtermno(struct vcon_con *con);
@@ -244,6 +245,7 @@ static inline void vcon_hvc_remove(struct vcon_port *port) { }
 static inline void vcon_hvc_resize(struct vcon_port *port, u16 cols, u16 rows) { }
 static inline void vcon_hvc_input(struct vcon_con *con) { }
 static inline void vcon_hvc_output(struct vcon_port *port) { }
+static inline void vcon_hvc_save(struct vcon_port *port, struct virtqueue *vq) { }
 static inline bool vcon_hvc_recycle(struct vcon_con *con, struct vcon_tx_buf *buf)
 {
 	return false;
@@ -349,13 +351,15 @@ void vcon_ctrl_exit(void);
  * enum vcon_state - what may be done with the device
  * @VCON_STARTING: being probed or restored: queues may exist, work does not run
  * @VCON_LIVE: in use
- * @VCON_FROZEN: suspended, or a restore failed: no queues
+ * @VCON_FROZEN: suspended: no queues until the restore
+ * @VCON_FAILED: the restore failed: no queues, readers and writers get -EIO
  * @VCON_GONE: being removed: no queues, for good
  */
 enum vcon_state {
 	VCON_STARTING,
 	VCON_LIVE,
 	VCON_FROZEN,
+	VCON_FAILED,
 	VCON_GONE,
 };
 
