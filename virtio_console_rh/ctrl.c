@@ -515,7 +515,7 @@ int vcon_ctrl_start(struct vcon_device *vcon, struct virtqueue *in, struct virtq
 	while (in->num_free && posted < VCON_CTRL_BUFS_MAX) {
 		/* After a suspend the buffers of before are posted again. */
 		if (posted == c->nr_bufs) {
-			c->bufs[posted] = kmalloc(VCON_CTRL_BUF_SIZE, GFP_KERNEL);
+			c->bufs[posted] = kzalloc(VCON_CTRL_BUF_SIZE, GFP_KERNEL);
 			if (!c->bufs[posted])
 				break;
 			c->nr_bufs++;

@@ -49,8 +49,10 @@ static int vcon_fops_open(struct inode *inode, struct file *filp)
 		err = -ENXIO;
 	else if (port->guest_open)
 		err = -EBUSY;
-	else
-		port->guest_open = port->file_open = true;
+	if (!err) {
+		port->file_open = true;
+		port->guest_open = true;
+	}
 	spin_unlock_irq(&port->rx.lock);
 	if (err)
 		return err;

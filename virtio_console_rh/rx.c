@@ -36,7 +36,8 @@ static struct vcon_rx_buf *vcon_rx_buf_alloc(void)
 
 	if (!buf)
 		return NULL;
-	buf->data = kmalloc(VCON_RX_BUF_SIZE, GFP_KERNEL);
+	/* A device may claim bytes that it did not write: not those of the kernel. */
+	buf->data = kzalloc(VCON_RX_BUF_SIZE, GFP_KERNEL);
 	if (!buf->data) {
 		kfree(buf);
 		return NULL;
