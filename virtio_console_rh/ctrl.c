@@ -171,6 +171,8 @@ static void vcon_ctrl_send(struct vcon_device *vcon, bool from_work)
 		again = !virtqueue_enable_cb(vq);
 	else
 		virtqueue_disable_cb(vq);
+	/* Taken back here, they interrupt no more; the work must know of them. */
+	again |= !from_work && c->ready_consumed;
 	kick = virtqueue_kick_prepare(vq);
 out:
 	spin_unlock_irqrestore(&c->lock, flags);
@@ -269,19 +271,23 @@ static unsigned int vcon_ctrl_waiting(struct vcon_ctrl *c)
 /*
  * Takes all messages out of the ring and gives the buffers back before any is
  * acted on: the device drops messages that find no buffer, and acting on one
- * may make it send several.
+ * may make it send several. One round of the ring: a device that sends nonsense
+ * as fast as we throw it away would keep us here. False: more may be there.
  */
-static void vcon_ctrl_drain(struct vcon_device *vcon)
+static bool vcon_ctrl_drain(struct vcon_device *vcon)
 {
 	struct vcon_ctrl *c = &vcon->ctrl;
+	unsigned int budget = VCON_CTRL_BUFS_MAX;
 	struct vcon_ctrl_msg *msg;
+	bool empty = false;
 	unsigned int len;
 	int err = 0;
 	void *buf;
 
-	while (vcon_ctrl_waiting(c) < VCON_CTRL_BACKLOG) {
+	for (; budget && vcon_ctrl_waiting(c) < VCON_CTRL_BACKLOG; budget--) {
 		buf = virtqueue_get_buf(c->in_vq, &len);
-		if (!buf)
+		empty = !buf;
+		if (empty)
 			break;
 		c->received++;
 		msg = &c->backlog[c->backlog_head % VCON_CTRL_BACKLOG];
@@ -294,10 +300,12 @@ static void vcon_ctrl_drain(struct vcon_device *vcon)
 			dev_dbg(&vcon->vdev->dev, "control message makes no sense (%d)\n", err);
 		}
 		/* A queue that refuses it is broken; the buffer stays in bufs[]. */
-		if (!vcon_ctrl_post(c, buf))
+		empty = !vcon_ctrl_post(c, buf);
+		if (empty)
 			break;
 	}
 	virtqueue_kick(c->in_vq);
+	return empty;
 }
 
 static void vcon_ctrl_add_port(struct vcon_device *vcon, struct vcon_port *port, u32 id)
@@ -392,6 +400,7 @@ static void vcon_ctrl_work(struct work_struct *work)
 	struct vcon_device *vcon = container_of(work, struct vcon_device, ctrl.work);
 	struct vcon_ctrl *c = &vcon->ctrl;
 	unsigned int budget;
+	bool empty;
 
 	for (budget = VCON_CTRL_BUDGET; budget; budget--) {
 		if (READ_ONCE(vcon->state) != VCON_LIVE)
@@ -406,9 +415,11 @@ static void vcon_ctrl_work(struct work_struct *work)
 		c->ready_in_flight -= c->ready_consumed;
 		c->ready_consumed = 0;
 		spin_unlock_irq(&c->lock);
-		vcon_ctrl_drain(vcon);
+		empty = vcon_ctrl_drain(vcon);
 		vcon_ctrl_send(vcon, true);
 		if (!vcon_ctrl_waiting(c)) {
+			if (!empty)
+				break;
 			vcon_ctrl_settle(vcon);
 			return;
 		}
@@ -504,7 +515,7 @@ int vcon_ctrl_start(struct vcon_device *vcon, struct virtqueue *in, struct virtq
 	while (in->num_free && posted < VCON_CTRL_BUFS_MAX) {
 		/* After a suspend the buffers of before are posted again. */
 		if (posted == c->nr_bufs) {
-			c->bufs[posted] = kmalloc(VCON_CTRL_BUF_SIZE, GFP_KERNEL);
+			c->bufs[posted] = kzalloc(VCON_CTRL_BUF_SIZE, GFP_KERNEL);
 			if (!c->bufs[posted])
 				break;
 			c->nr_bufs++;
@@ -545,6 +556,24 @@ void vcon_ctrl_detach(struct vcon_device *vcon)
 	c->out_vq = NULL;
 	spin_unlock_irq(&c->lock);
 	c->in_vq = NULL;
+}
+
+/**
+ * vcon_ctrl_reap_vq() - take all buffers out of a control queue
+ * @vq: queue of a device that is reset
+ *
+ * The messages belong to struct vcon_ctrl; this only ends their mappings.
+ *
+ * Context: process context; the control queues are detached.
+ */
+void vcon_ctrl_reap_vq(struct virtqueue *vq)
+{
+	unsigned int len;
+
+	while (virtqueue_get_buf(vq, &len))
+		;
+	while (virtqueue_detach_unused_buf(vq))
+		;
 }
 
 /**

@@ -19,10 +19,12 @@ static int vcon_port_stats_show(struct seq_file *s, void *unused)
 	struct vcon_tx *tx = &port->tx;
 	struct vcon_con *con;
 	unsigned long flags;
+	const char *name;
 
 	rcu_read_lock();
 	con = rcu_dereference(port->con);
-	seq_printf(s, "name: %s\n", port->name ?: "");
+	name = READ_ONCE(port->name);
+	seq_printf(s, "name: %s\n", name ?: "");
 	seq_printf(s, "guest_connected: %d\n", READ_ONCE(port->guest_open));
 	seq_printf(s, "host_connected: %d\n", READ_ONCE(port->host_open));
 	seq_printf(s, "is_console: %s\n", con ? "yes" : "no");

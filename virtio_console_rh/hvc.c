@@ -42,7 +42,7 @@ static bool vcon_con_broken(struct vcon_port *port)
 {
 	struct virtqueue *vq = READ_ONCE(port->tx.vq);
 
-	return vq && virtqueue_is_broken(vq);
+	return vq ? virtqueue_is_broken(vq) : READ_ONCE(port->vcon->state) == VCON_FAILED;
 }
 
 /* A tty hands us its own buffer; printk() hands hvc's on the stack. */
@@ -364,7 +364,6 @@ int vcon_hvc_create(struct vcon_port *port)
 	struct hvc_struct *hp;
 	struct vcon_con *con;
 	unsigned long flags;
-	bool was_open;
 	int err;
 
 	con = vcon_con_alloc(port);
@@ -374,7 +373,7 @@ int vcon_hvc_create(struct vcon_port *port)
 	if (err)
 		goto free;
 
-	was_open = vcon_port_set_console(port, true, true);
+	vcon_port_set_console(port, true);
 	vcon_tx_lock(&port->tx, &flags);
 	rcu_assign_pointer(port->con, con);
 	vcon_tx_unlock(&port->tx, flags);
@@ -394,12 +393,16 @@ int vcon_hvc_create(struct vcon_port *port)
 	WRITE_ONCE(con->hvc, hp);
 	/* A tty may have been opened before hp was known here. */
 	vcon_con_apply_size(con);
+	/* So may bytes have come, for which nobody asked hvc to look. */
+	rcu_read_lock();
+	vcon_hvc_input(con);
+	rcu_read_unlock();
 	vcon_ctrl_port_open(port, true);
 	return 0;
 
 unlink:
 	vcon_con_unlink(port, con);
-	vcon_port_set_console(port, false, was_open);
+	vcon_port_set_console(port, false);
 	xa_erase(&vcon_cons, con->vtermno);
 	vcon_hvc_reap_now();
 free:

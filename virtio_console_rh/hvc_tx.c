@@ -305,6 +305,45 @@ void vcon_hvc_output(struct vcon_port *port)
 }
 
 /**
+ * vcon_hvc_save() - keep what the device did not take before a suspend
+ * @port: a port that is stopped; nothing happens if it is no console
+ * @vq: the transmit queue it had; the device is reset
+ *
+ * It goes out again afterwards, first. Besides the output this keeps the buffer:
+ * there are only so many, and a console would lose one by each suspend.
+ *
+ * Context: process context; the control work does not run.
+ */
+void vcon_hvc_save(struct vcon_port *port, struct virtqueue *vq)
+{
+	struct vcon_con *con = rcu_dereference_protected(port->con, true);
+	struct vcon_tx *tx = &port->tx;
+	struct vcon_tx_buf *buf;
+	unsigned long flags;
+	unsigned int len;
+
+	if (!con)
+		return;
+	vcon_tx_lock(tx, &flags);
+	while ((buf = virtqueue_get_buf(vq, &len))) {
+		if (buf->epoch == tx->epoch)
+			tx->lost -= buf->len;
+		if (!vcon_hvc_recycle(con, buf))
+			kfree(buf);
+	}
+	while ((buf = virtqueue_detach_unused_buf(vq))) {
+		/* Not that of a port of the same number, unplugged before. */
+		if (!buf->pooled || buf->epoch != tx->epoch) {
+			kfree(buf);
+			continue;
+		}
+		tx->lost -= buf->len;
+		list_add(&buf->node, &con->queue);
+	}
+	vcon_tx_unlock(tx, flags);
+}
+
+/**
  * vcon_con_free_bufs() - free all buffers that the device does not have
  * @con: a console without port
  *

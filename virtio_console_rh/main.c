@@ -214,17 +214,6 @@ free:
 	return err;
 }
 
-static void vcon_reap_ctrl_vq(struct virtqueue *vq)
-{
-	unsigned int len;
-
-	/* The messages belong to struct vcon_ctrl; this only ends their mappings. */
-	while (virtqueue_get_buf(vq, &len))
-		;
-	while (virtqueue_detach_unused_buf(vq))
-		;
-}
-
 /* The device is reset, and nobody uses the queues any more. */
 static void vcon_del_vqs(struct vcon_device *vcon)
 {
@@ -234,7 +223,7 @@ static void vcon_del_vqs(struct vcon_device *vcon)
 		return;
 	for (i = 0; i < vcon->nr_vqs; i++) {
 		if (vcon->multiport && (i == VCON_VQ_CTRL_IN || i == VCON_VQ_CTRL_OUT))
-			vcon_reap_ctrl_vq(vcon->vqs[i]);
+			vcon_ctrl_reap_vq(vcon->vqs[i]);
 		else if (i % 2)
 			vcon_tx_reap_vq(vcon->vqs[i]);
 		else
@@ -377,15 +366,15 @@ static void vcon_go_live(struct vcon_device *vcon)
 		queue_work(vcon_wq, &vcon->config_work);
 }
 
-static void vcon_announce(struct vcon_device *vcon, const char *class)
+static void vcon_announce(struct vcon_device *vcon)
 {
 	char *names = kzalloc(PAGE_SIZE, GFP_KERNEL);
 
 	if (names)
 		vrh_features_print(vcon->vdev, vcon_features, ARRAY_SIZE(vcon_features), names,
 				   PAGE_SIZE);
-	dev_info(&vcon->vdev->dev, "features: %s; up to %u ports, %u virtqueues; class %s\n",
-		 names ?: "?", vcon->max_ports, vcon->nr_vqs, class);
+	dev_info(&vcon->vdev->dev, "features: %s; up to %u ports, %u virtqueues\n",
+		 names ?: "?", vcon->max_ports, vcon->nr_vqs);
 	kfree(names);
 }
 
@@ -419,7 +408,6 @@ static struct vcon_device *vcon_alloc(struct virtio_device *vdev)
 static int vcon_probe(struct virtio_device *vdev)
 {
 	struct vcon_device *vcon;
-	const char *class;
 	int err;
 
 	vcon = vcon_alloc(vdev);
@@ -428,20 +416,15 @@ static int vcon_probe(struct virtio_device *vdev)
 		goto give_up;
 	}
 	vdev->priv = vcon;
-	class = vcon_port_class(vdev);
-	if (!class) {
-		err = -EEXIST;
-		goto put;
-	}
 	err = vcon_find_vqs(vcon);
 	if (err)
-		goto put_class;
+		goto put;
 	vcon_debugfs_add_device(vcon);
 	virtio_device_ready(vdev);
 	err = vcon_start(vcon);
 	if (err)
 		goto quiesce;
-	vcon_announce(vcon, class);
+	vcon_announce(vcon);
 	vcon_go_live(vcon);
 	return 0;
 
@@ -449,8 +432,6 @@ quiesce:
 	vcon_quiesce(vcon, VCON_GONE);
 	vcon_del_vqs(vcon);
 	vcon_debugfs_remove_device(vcon);
-put_class:
-	vcon_port_class_put();
 put:
 	vdev->priv = NULL;
 	vcon_device_put(vcon);
@@ -474,7 +455,6 @@ static void vcon_remove(struct virtio_device *vdev)
 	}
 	vcon_del_vqs(vcon);
 	vcon_debugfs_remove_device(vcon);
-	vcon_port_class_put();
 	vdev->priv = NULL;
 	vcon_device_put(vcon);
 }
@@ -483,7 +463,7 @@ static void vcon_remove(struct virtio_device *vdev)
 
 #ifdef CONFIG_PM_SLEEP
 /*
- * Unread bytes and output of consoles are kept. What a port had written and the
+ * Unread bytes and output of consoles are kept. What a file had written and the
  * device did not take within stall_ms is lost, as with the in-tree driver.
  */
 static int vcon_freeze(struct virtio_device *vdev)
@@ -512,7 +492,7 @@ static int vcon_restore(struct virtio_device *vdev)
 	vcon_set_state(vcon, VCON_STARTING);
 	err = vcon_find_vqs(vcon);
 	if (err)
-		goto frozen;
+		goto failed;
 	virtio_device_ready(vdev);
 	for (id = 0; !err && id < vcon->max_ports; id++) {
 		port = vcon_port(vcon, id);
@@ -528,10 +508,17 @@ static int vcon_restore(struct virtio_device *vdev)
 	return 0;
 
 quiesce:
-	vcon_quiesce(vcon, VCON_FROZEN);
+	vcon_quiesce(vcon, VCON_FAILED);
 	vcon_del_vqs(vcon);
-frozen:
-	vcon_set_state(vcon, VCON_FROZEN);
+failed:
+	vcon_set_state(vcon, VCON_FAILED);
+	for (id = 0; id < vcon->max_ports; id++) {
+		port = vcon_port(vcon, id);
+		if (port)
+			wake_up_interruptible(&port->wait);
+	}
+	dev_err(&vdev->dev, "no ports and consoles after the suspend: error %d; unbind and bind the device to try again\n",
+		err);
 	return err;
 }
 #endif

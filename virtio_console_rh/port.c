@@ -28,18 +28,11 @@
 #define VCON_WRITE_ALLOC 32768
 
 /*
- * The in-tree driver's class, by which udev and the guest agents know ports, if
- * that driver is not there; else one of our own, for which packaging/udev has
- * rules. It exists while a device is bound, so that the in-tree driver finds
- * its name free when it is loaded to take our devices.
+ * Never "virtio-ports", even where that name is free: the in-tree driver, loaded
+ * later to take our devices, would find it taken, dump its stack and fail.
+ * packaging/udev has the rules that udev and the guest agents have for that one.
  */
-static struct class vcon_class = { .name = "virtio-ports" };
-static struct class vcon_class_rh = { .name = "virtio-ports-rh" };
-
-/* Protects vcon_class_in_use and its count. */
-static DEFINE_MUTEX(vcon_class_lock);
-static struct class *vcon_class_in_use;
-static unsigned int vcon_class_users;
+static struct class vcon_class = { .name = "virtio-ports-rh" };
 
 static dev_t vcon_devt;
 static DEFINE_IDA(vcon_minors);
@@ -56,8 +49,10 @@ static int vcon_fops_open(struct inode *inode, struct file *filp)
 		err = -ENXIO;
 	else if (port->guest_open)
 		err = -EBUSY;
-	else
+	if (!err) {
+		port->file_open = true;
 		port->guest_open = true;
+	}
 	spin_unlock_irq(&port->rx.lock);
 	if (err)
 		return err;
@@ -74,6 +69,7 @@ static int vcon_fops_release(struct inode *inode, struct file *filp)
 
 	/* A port that became a console under our feet stays open: it is hvc's. */
 	mutex_lock(&port->read_lock);
+	WRITE_ONCE(port->file_open, false);
 	if (!port->is_console) {
 		/* Told first: who opens it next must not be told before. */
 		vcon_ctrl_port_open(port, false);
@@ -124,10 +120,11 @@ static ssize_t vcon_fops_read_iter(struct kiocb *iocb, struct iov_iter *to)
 	}
 }
 
-/* True also if waiting makes no sense, because the port is gone. */
+/* True also if waiting makes no sense: no room will come. */
 static bool vcon_writable(struct vcon_port *port)
 {
-	return READ_ONCE(port->gone) || (READ_ONCE(port->host_open) && vcon_tx_writable(port));
+	return READ_ONCE(port->gone) || READ_ONCE(port->is_console) || vcon_rx_broken(port) ||
+	       (READ_ONCE(port->host_open) && vcon_tx_writable(port));
 }
 
 /* Waits until there is room for a buffer, or says why not. */
@@ -142,6 +139,8 @@ static int vcon_wait_writable(struct vcon_port *port, bool nonblock)
 	}
 	if (!err && READ_ONCE(port->gone))
 		err = -ENODEV;
+	if (!err && vcon_rx_broken(port))
+		err = -EIO;
 	return err;
 }
 
@@ -211,14 +210,15 @@ static __poll_t vcon_fops_poll(struct file *filp, poll_table *wait)
 	__poll_t events = 0;
 
 	poll_wait(filp, &port->wait, wait);
-	if (READ_ONCE(port->gone))
-		return EPOLLHUP;
-	if (vcon_rx_broken(port))
-		return EPOLLHUP | EPOLLERR;
 	if (vcon_readable(port))
 		events |= EPOLLIN | EPOLLRDNORM;
 	if (vcon_writable(port))
 		events |= EPOLLOUT | EPOLLWRNORM;
+	if (READ_ONCE(port->gone))
+		return EPOLLHUP;
+	/* Asked last: looking for data and for room is what finds it out. */
+	if (vcon_rx_broken(port) || READ_ONCE(port->is_console))
+		return EPOLLHUP | EPOLLERR;
 	if (!READ_ONCE(port->host_open))
 		events |= EPOLLHUP;
 	return events;
@@ -278,6 +278,10 @@ void vcon_port_set_host_open(struct vcon_port *port, bool open)
 	vcon_tx_lock(&port->tx, &flags);
 	vcon_tx_reap(port);
 	vcon_tx_unlock(&port->tx, flags);
+	/* What was taken back may be what a console's next buffer waits for. */
+	rcu_read_lock();
+	vcon_hvc_output(port);
+	rcu_read_unlock();
 	vcon_port_sigio(port);
 	wake_up_interruptible(&port->wait);
 }
@@ -285,28 +289,25 @@ void vcon_port_set_host_open(struct vcon_port *port, bool open)
 /**
  * vcon_port_set_console() - hand a port to hvc, or take it back
  * @port: the port
- * @console: it is a console
- * @open: it counts as open in the guest
+ * @console: it is a console, and open; else it is open if a file is
  *
  * The read lock makes sure that hvc and the reader of a file that was opened
  * before do not consume the same buffer.
  *
  * Context: control work, or probe.
- * Return: whether it was open.
  */
-bool vcon_port_set_console(struct vcon_port *port, bool console, bool open)
+void vcon_port_set_console(struct vcon_port *port, bool console)
 {
-	bool was_open;
-
 	mutex_lock(&port->read_lock);
+	/* A file that was closed meanwhile left it open. Told before it can be opened. */
+	if (!console && !port->file_open)
+		vcon_ctrl_port_open(port, false);
 	spin_lock_irq(&port->rx.lock);
-	was_open = port->guest_open;
-	port->guest_open = open;
+	port->guest_open = console || port->file_open;
 	port->is_console = console;
 	spin_unlock_irq(&port->rx.lock);
 	mutex_unlock(&port->read_lock);
 	wake_up_interruptible(&port->wait);
-	return was_open;
 }
 
 static ssize_t name_show(struct device *dev, struct device_attribute *attr, char *buf)
@@ -336,13 +337,15 @@ static const struct attribute_group vcon_port_name_group = {
  */
 void vcon_port_set_name(struct vcon_port *port, const char *name)
 {
+	char *copy;
+
 	if (port->name)
 		return;
-	port->name = kstrdup(name, GFP_KERNEL);
-	if (!port->name || sysfs_create_group(&port->dev.kobj, &vcon_port_name_group)) {
-		dev_err(&port->dev, "no memory for the name %s\n", name);
-		kfree(port->name);
-		port->name = NULL;
+	copy = kstrdup(name, GFP_KERNEL);
+	/* Statistics may be reading it from now on: it stays, whatever comes. */
+	smp_store_release(&port->name, copy);
+	if (!copy || sysfs_create_group(&port->dev.kobj, &vcon_port_name_group)) {
+		dev_err(&port->dev, "no memory for the name %s: the port has no link\n", name);
 		return;
 	}
 	/* udev has seen the device without a name; now it can link it. */
@@ -387,7 +390,7 @@ static struct vcon_port *vcon_port_alloc(struct vcon_device *vcon, u32 id)
 	INIT_LIST_HEAD(&port->ctrl.open_node);
 
 	device_initialize(&port->dev);
-	port->dev.class = vcon_class_in_use;
+	port->dev.class = &vcon_class;
 	port->dev.parent = &vcon->vdev->dev;
 	port->dev.devt = MKDEV(MAJOR(vcon_devt), MINOR(vcon_devt) + port->minor);
 	port->dev.release = vcon_port_release;
@@ -481,6 +484,7 @@ void vcon_port_unplug(struct vcon_port *port)
 void vcon_port_freeze(struct vcon_port *port)
 {
 	vcon_rx_harvest(port, vcon_in_vq(port->vcon, port->id));
+	vcon_hvc_save(port, vcon_out_vq(port->vcon, port->id));
 	/* Asked again after the suspend; until then it stays as it was. */
 	port->host_unsure = port->vcon->multiport;
 	vcon_ctrl_port_reset(port);
@@ -509,58 +513,20 @@ int vcon_port_thaw(struct vcon_port *port)
 }
 
 /**
- * vcon_port_class() - say which class ports are in, and make it if need be
- * @vdev: any device of ours
- *
- * Context: process context.
- * Return: its name, or NULL if it cannot be made. vcon_port_class_put() is due
- * unless it is NULL.
- */
-const char *vcon_port_class(struct virtio_device *vdev)
-{
-	const char *name = NULL;
-
-	mutex_lock(&vcon_class_lock);
-	/*
-	 * Registering a class whose name is taken fails with a stack dump in the
-	 * kernel log. The name is taken where the in-tree driver is.
-	 */
-	if (!vcon_class_in_use && !driver_find("virtio_console", vdev->dev.bus) &&
-	    !class_register(&vcon_class))
-		vcon_class_in_use = &vcon_class;
-	if (!vcon_class_in_use && !class_register(&vcon_class_rh))
-		vcon_class_in_use = &vcon_class_rh;
-	if (vcon_class_in_use) {
-		vcon_class_users++;
-		name = vcon_class_in_use->name;
-	}
-	mutex_unlock(&vcon_class_lock);
-	return name;
-}
-
-/**
- * vcon_port_class_put() - a device no longer needs the class
- *
- * Context: process context; the ports of the device are unplugged.
- */
-void vcon_port_class_put(void)
-{
-	mutex_lock(&vcon_class_lock);
-	if (!--vcon_class_users) {
-		class_unregister(vcon_class_in_use);
-		vcon_class_in_use = NULL;
-	}
-	mutex_unlock(&vcon_class_lock);
-}
-
-/**
  * vcon_port_init() - module init
  *
  * Return: 0 or an error.
  */
 int vcon_port_init(void)
 {
-	return alloc_chrdev_region(&vcon_devt, 0, VCON_MINORS, "virtio-portsdev-rh");
+	int err = class_register(&vcon_class);
+
+	if (err)
+		return err;
+	err = alloc_chrdev_region(&vcon_devt, 0, VCON_MINORS, "virtio-portsdev-rh");
+	if (err)
+		class_unregister(&vcon_class);
+	return err;
 }
 
 /**
@@ -569,5 +535,6 @@ int vcon_port_init(void)
 void vcon_port_exit(void)
 {
 	unregister_chrdev_region(vcon_devt, VCON_MINORS);
+	class_unregister(&vcon_class);
 	ida_destroy(&vcon_minors);
 }

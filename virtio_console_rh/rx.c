@@ -18,6 +18,12 @@
  */
 #define VCON_RX_BUF_SIZE 4096
 
+/*
+ * Buffers of a port, whatever size of ring the device names: twice what QEMU's
+ * has. A ring of 32768 would take 128 MiB for each port.
+ */
+#define VCON_RX_BUFS_MAX 256U
+
 static void vcon_rx_buf_free(struct vcon_rx_buf *buf)
 {
 	kfree(buf->data);
@@ -30,7 +36,8 @@ static struct vcon_rx_buf *vcon_rx_buf_alloc(void)
 
 	if (!buf)
 		return NULL;
-	buf->data = kmalloc(VCON_RX_BUF_SIZE, GFP_KERNEL);
+	/* A device may claim bytes that it did not write: not those of the kernel. */
+	buf->data = kzalloc(VCON_RX_BUF_SIZE, GFP_KERNEL);
 	if (!buf->data) {
 		kfree(buf);
 		return NULL;
@@ -57,7 +64,7 @@ static void vcon_rx_repost(struct vcon_rx *rx, struct vcon_rx_buf *buf)
 		return;
 	/*
 	 * Without a queue there is nothing to lose. With one, it is broken, or
-	 * filled up after a suspend while this buffer still held bytes.
+	 * full: a buffer left by a port of the same number came back meanwhile.
 	 */
 	if (rx->vq && virtqueue_is_broken(rx->vq))
 		rx->lost++;
@@ -148,11 +155,11 @@ static void vcon_rx_discard_locked(struct vcon_rx *rx)
  * Does not notify the device: vcon_rx_kick().
  *
  * Context: process context.
- * Return: 0, or -ENOMEM if not one buffer is posted.
+ * Return: 0, or -ENOMEM if the port has not one buffer.
  */
 int vcon_rx_start(struct vcon_port *port, struct virtqueue *vq)
 {
-	unsigned int size = virtqueue_get_vring_size(vq);
+	unsigned int size = min(virtqueue_get_vring_size(vq), VCON_RX_BUFS_MAX);
 	struct vcon_rx *rx = &port->rx;
 	struct vcon_rx_buf *buf;
 	unsigned int posted;
@@ -162,9 +169,13 @@ int vcon_rx_start(struct vcon_port *port, struct virtqueue *vq)
 	rx->vq = vq;
 	if (list_empty(&rx->filled))
 		vcon_rx_discard_locked(rx);
+	posted = virtqueue_get_vring_size(vq) - vq->num_free;
+	/* These are posted when they have been read. */
+	list_for_each_entry(buf, &rx->filled, node)
+		posted++;
 	spin_unlock_irq(&rx->lock);
 
-	for (posted = size - vq->num_free; posted < size; posted++) {
+	for (; posted < size; posted++) {
 		buf = vcon_rx_buf_alloc();
 		if (!buf)
 			break;
@@ -272,6 +283,16 @@ void vcon_rx_free(struct vcon_port *port)
 	INIT_LIST_HEAD(&port->rx.filled);
 }
 
+/*
+ * Taking a buffer moves the ring's event index, which can suppress the interrupt
+ * for it. Others that wait for data must hear of it from who took it.
+ */
+static void vcon_rx_wake(struct vcon_port *port)
+{
+	if (wq_has_sleeper(&port->wait))
+		wake_up_interruptible(&port->wait);
+}
+
 /**
  * vcon_rx_has_data() - is there something to read?
  * @port: the port
@@ -280,22 +301,26 @@ void vcon_rx_free(struct vcon_port *port)
  */
 bool vcon_rx_has_data(struct vcon_port *port)
 {
+	struct vcon_rx *rx = &port->rx;
 	unsigned long flags;
+	bool taken;
 	bool data;
 
-	rcu_read_lock();
-	spin_lock_irqsave(&port->rx.lock, flags);
-	data = vcon_rx_front(&port->rx);
-	spin_unlock_irqrestore(&port->rx.lock, flags);
-	rcu_read_unlock();
+	spin_lock_irqsave(&rx->lock, flags);
+	taken = list_empty(&rx->filled);
+	data = vcon_rx_front(rx);
+	spin_unlock_irqrestore(&rx->lock, flags);
+	if (data && taken)
+		vcon_rx_wake(port);
 	return data;
 }
 
 /**
- * vcon_rx_broken() - has the device broken the rules of the ring?
+ * vcon_rx_broken() - is the device lost?
  * @port: the port
  *
- * Nothing will ever arrive any more then.
+ * It has broken the rules of the ring, or did not come back from a suspend:
+ * nothing will ever arrive any more.
  *
  * Context: any.
  */
@@ -306,7 +331,7 @@ bool vcon_rx_broken(struct vcon_port *port)
 
 	rcu_read_lock();
 	vq = READ_ONCE(port->rx.vq);
-	broken = vq && virtqueue_is_broken(vq);
+	broken = vq ? virtqueue_is_broken(vq) : READ_ONCE(port->vcon->state) == VCON_FAILED;
 	rcu_read_unlock();
 	return broken;
 }
@@ -340,6 +365,7 @@ ssize_t vcon_rx_to_iter(struct vcon_port *port, struct iov_iter *to)
 	size_t total = 0;
 	size_t copied;
 	size_t want;
+	bool more;
 
 	lockdep_assert_held(&port->read_lock);
 	while (iov_iter_count(to)) {
@@ -362,8 +388,14 @@ ssize_t vcon_rx_to_iter(struct vcon_port *port, struct iov_iter *to)
 			break;
 		}
 	}
-	if (total)
-		vcon_rx_kick(port);
+	if (!total)
+		return 0;
+	vcon_rx_kick(port);
+	spin_lock_irq(&rx->lock);
+	more = !list_empty(&rx->filled);
+	spin_unlock_irq(&rx->lock);
+	if (more)
+		vcon_rx_wake(port);
 	return total;
 }
 
@@ -432,6 +464,7 @@ void vcon_rx_done(struct virtqueue *vq)
 	struct vcon_con *con;
 	unsigned long flags;
 	bool discard = false;
+	bool broken = false;
 	bool data = false;
 
 	rcu_read_lock();
@@ -446,12 +479,14 @@ void vcon_rx_done(struct virtqueue *vq)
 			vcon_rx_discard_locked(&port->rx);
 		else
 			data = vcon_rx_front(&port->rx);
+		/* There will be no more interrupts to wake who waits. */
+		broken = virtqueue_is_broken(vq);
 	}
 	spin_unlock_irqrestore(&port->rx.lock, flags);
 
 	if (discard)
 		vcon_rx_kick(port);
-	if (data) {
+	if (data || broken) {
 		vcon_port_sigio(port);
 		wake_up_interruptible(&port->wait);
 	}

@@ -139,6 +139,9 @@ int vcon_tx_queue(struct vcon_port *port, struct vcon_tx_buf *buf)
 	err = vcon_tx_submit(port, buf);
 	vcon_tx_unlock(&port->tx, flags);
 	rcu_read_unlock();
+	/* Nobody else tells who waits for room that there will never be any. */
+	if (err == -EIO)
+		wake_up_interruptible(&port->wait);
 	return err;
 }
 
@@ -167,45 +170,66 @@ void vcon_tx_kick(struct vcon_port *port)
 	rcu_read_unlock();
 }
 
+/* True also if the queue is broken, so that waiting makes no sense. */
+static bool vcon_tx_has_room(struct vcon_port *port)
+{
+	struct vcon_tx *tx = &port->tx;
+
+	lockdep_assert_held(&tx->lock);
+	vcon_tx_reap(port);
+	return !vcon_tx_full(tx) || virtqueue_is_broken(tx->vq);
+}
+
 /**
  * vcon_tx_writable() - is there room?
- * @port: a port that is not a console
+ * @port: the port
  *
  * If there is none, an interrupt is ordered, and the port's wait queue will be
  * woken.
  *
  * Context: process context, also with the task state set for waiting.
- * Return: true also if waiting makes no sense: the queue is broken.
+ * Return: true also if waiting makes no sense: the queue is broken, or it is a
+ * console's, whose interrupts are not ours to order.
  */
 bool vcon_tx_writable(struct vcon_port *port)
 {
 	struct vcon_tx *tx = &port->tx;
 	bool writable = false;
 	unsigned long flags;
+	bool wake = false;
 
 	rcu_read_lock();
 	vcon_tx_lock(tx, &flags);
+	if (rcu_access_pointer(port->con)) {
+		writable = true;
+		goto out;
+	}
 	if (!tx->vq)
 		goto out;
-	vcon_tx_reap(port);
-	writable = !vcon_tx_full(tx) || virtqueue_is_broken(tx->vq);
-	if (writable) {
-		virtqueue_disable_cb(tx->vq);
-		goto out;
+	writable = vcon_tx_has_room(port);
+	if (!writable) {
+		tx->waits++;
+		/*
+		 * Three quarters of what is under way must be consumed before we
+		 * are interrupted. False means that they are already; taking them
+		 * back orders the interrupt for the buffer after them.
+		 */
+		if (!virtqueue_enable_cb_delayed(tx->vq))
+			writable = vcon_tx_has_room(port);
 	}
-	tx->waits++;
 	/*
-	 * Three quarters of what is under way must be consumed before we are
-	 * interrupted. False means that they are already; taking them back
-	 * orders the interrupt for the buffer after them.
+	 * What is taken back here interrupts no more, and now nothing does. Who
+	 * waits since an earlier look must look again.
 	 */
-	if (!virtqueue_enable_cb_delayed(tx->vq)) {
-		vcon_tx_reap(port);
-		writable = !vcon_tx_full(tx);
-	}
+	if (writable)
+		virtqueue_disable_cb(tx->vq);
+	wake = writable && tx->want_room;
+	tx->want_room = !writable;
 out:
 	vcon_tx_unlock(tx, flags);
 	rcu_read_unlock();
+	if (wake)
+		wake_up_interruptible(&port->wait);
 	return writable;
 }
 
@@ -224,6 +248,8 @@ bool vcon_tx_idle(struct vcon_port *port)
 	bool idle;
 
 	rcu_read_lock();
+	/* A console's buffer that is taken back must be followed by the next one. */
+	vcon_hvc_output(port);
 	vcon_tx_lock(tx, &flags);
 	vcon_tx_reap(port);
 	con = rcu_dereference_protected(port->con, lockdep_is_held(&tx->lock));
@@ -317,6 +343,7 @@ void vcon_tx_done(struct virtqueue *vq)
 	vcon_tx_lock(&port->tx, &flags);
 	if (port->tx.vq == vq)
 		virtqueue_disable_cb(vq);
+	port->tx.want_room = false;
 	vcon_tx_unlock(&port->tx, flags);
 	wake_up_interruptible(&port->wait);
 out:

@@ -116,6 +116,7 @@ struct vcon_tx_buf {
  * @epoch: number that no other struct vcon_tx has or had
  * @in_flight: buffers that the device has
  * @bytes_in_flight: bytes in them
+ * @want_room: somebody found no room and waits to be woken
  * @bytes: bytes handed to the device
  * @kicks: notifications sent
  * @waits: times that the port was full
@@ -130,6 +131,7 @@ struct vcon_tx {
 	u64 epoch;
 	unsigned int in_flight;
 	size_t bytes_in_flight;
+	bool want_room;
 	u64 bytes;
 	u64 kicks;
 	u64 waits;
@@ -153,7 +155,7 @@ void vcon_tx_done(struct virtqueue *vq);
 
 /**
  * struct vcon_port - one port
- * @dev: /sys/class/virtio-ports*\/vportNpM; its reference count is the port's
+ * @dev: /sys/class/virtio-ports-rh/vportNpM; its reference count is the port's
  * @cdev: /dev/vportNpM
  * @vcon: the device, kept alive by a reference
  * @id: number of the port on its device
@@ -167,6 +169,7 @@ void vcon_tx_done(struct virtqueue *vq);
  * @read_lock: keeps readers apart, so that the bytes of one read() are
  *	consecutive; never held while waiting for data
  * @gone: unplugged; set once, under rx.lock
+ * @file_open: a file is open; under read_lock, set under rx.lock
  * @guest_open: a file is open, or the port is a console; under rx.lock
  * @host_open: somebody listens on the host's side; under rx.lock
  * @host_unsure: @host_open is from before a suspend, and the device has not
@@ -191,6 +194,7 @@ struct vcon_port {
 	/* Taken before rx.lock. */
 	struct mutex read_lock;
 	bool gone;
+	bool file_open;
 	bool guest_open;
 	bool host_open;
 	bool host_unsure;
@@ -215,10 +219,8 @@ void vcon_port_freeze(struct vcon_port *port);
 int vcon_port_thaw(struct vcon_port *port);
 void vcon_port_set_host_open(struct vcon_port *port, bool open);
 void vcon_port_set_name(struct vcon_port *port, const char *name);
-bool vcon_port_set_console(struct vcon_port *port, bool console, bool open);
+void vcon_port_set_console(struct vcon_port *port, bool console);
 void vcon_port_sigio(struct vcon_port *port);
-const char *vcon_port_class(struct virtio_device *vdev);
-void vcon_port_class_put(void);
 
 /* hvc.c: consoles */
 
@@ -228,6 +230,7 @@ void vcon_hvc_remove(struct vcon_port *port);
 void vcon_hvc_resize(struct vcon_port *port, u16 cols, u16 rows);
 void vcon_hvc_input(struct vcon_con *con);
 void vcon_hvc_output(struct vcon_port *port);
+void vcon_hvc_save(struct vcon_port *port, struct virtqueue *vq);
 bool vcon_hvc_recycle(struct vcon_con *con, struct vcon_tx_buf *buf);
 bool vcon_hvc_idle(struct vcon_con *con);
 u32 vcon_hvc_vtermno(struct vcon_con *con);
@@ -242,6 +245,7 @@ static inline void vcon_hvc_remove(struct vcon_port *port) { }
 static inline void vcon_hvc_resize(struct vcon_port *port, u16 cols, u16 rows) { }
 static inline void vcon_hvc_input(struct vcon_con *con) { }
 static inline void vcon_hvc_output(struct vcon_port *port) { }
+static inline void vcon_hvc_save(struct vcon_port *port, struct virtqueue *vq) { }
 static inline bool vcon_hvc_recycle(struct vcon_con *con, struct vcon_tx_buf *buf)
 {
 	return false;
@@ -332,6 +336,7 @@ int vcon_ctrl_alloc(struct vcon_device *vcon);
 void vcon_ctrl_free(struct vcon_device *vcon);
 int vcon_ctrl_start(struct vcon_device *vcon, struct virtqueue *in, struct virtqueue *out);
 void vcon_ctrl_detach(struct vcon_device *vcon);
+void vcon_ctrl_reap_vq(struct virtqueue *vq);
 void vcon_ctrl_port_ready(struct vcon_port *port);
 void vcon_ctrl_port_open(struct vcon_port *port, bool open);
 void vcon_ctrl_port_gone(struct vcon_port *port);
@@ -346,13 +351,15 @@ void vcon_ctrl_exit(void);
  * enum vcon_state - what may be done with the device
  * @VCON_STARTING: being probed or restored: queues may exist, work does not run
  * @VCON_LIVE: in use
- * @VCON_FROZEN: suspended, or a restore failed: no queues
+ * @VCON_FROZEN: suspended: no queues until the restore
+ * @VCON_FAILED: the restore failed: no queues, readers and writers get -EIO
  * @VCON_GONE: being removed: no queues, for good
  */
 enum vcon_state {
 	VCON_STARTING,
 	VCON_LIVE,
 	VCON_FROZEN,
+	VCON_FAILED,
 	VCON_GONE,
 };
 
