@@ -86,7 +86,8 @@ def start_python(guest, program, *arguments, timeout=60):
     number = python.number = getattr(python, "number", 0) + 1
     script = guest.share / f"script{number}.py"
     script.write_text(program)
-    return guest.start_command(["python3", "-I", "-S", f"/share/{script.name}", *arguments], timeout=timeout)
+    return guest.start_command(["python3", "-I", "-S", f"/share/{script.name}", *arguments],
+                               timeout=timeout)
 
 
 def receive(end, count, timeout=120):
@@ -228,13 +229,12 @@ def test_31_ports_come_up_complete(lab, take):
 
 
 def test_ports_are_linked_by_udev_rules(lab, take):
-    """The class is one that udev's rules, or ours, know; its devices have a name."""
+    """The class is the one that our udev rules know; its devices have a name."""
     guest = ready(lab, take)
     classes = guest.sh("ls -d /sys/class/virtio-ports*/vport*/name").split()
     assert len(classes) == 3
     rules = (host.repository() / "packaging/udev/61-virtio-rh.rules").read_text()
-    ours = {path.split("/")[3] for path in classes}
-    assert ours <= {"virtio-ports", "virtio-ports-rh"}
+    assert {path.split("/")[3] for path in classes} == {"virtio-ports-rh"}
     assert 'SYMLINK+="virtio-ports/$attr{name}"' in rules
     assert guest.sh("cat /sys/bus/virtio/drivers/virtio_console_rh/virtio*/vrh/features"
                     ).startswith("MULTIPORT")

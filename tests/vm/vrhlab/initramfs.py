@@ -34,11 +34,30 @@ def folder(name):
     return name, stat.S_IFDIR | 0o755, b""
 
 
+def name_of(path):
+    """Name of a module, as modprobe knows it, of its file's PATH."""
+    return pathlib.Path(path).name.split(".")[0].replace("-", "_")
+
+
+def soft_dependencies(directory, names):
+    """Modules that modprobe would load before NAMES though no symbol needs them."""
+    aliases = dict(line.split()[1:3] for line in
+                   (directory / "modules.alias").read_text().splitlines()
+                   if line.startswith("alias crypto-"))
+    found = []
+    for line in (directory / "modules.softdep").read_text().splitlines():
+        word, module, *wanted = line.split()
+        if word == "softdep" and module in names and wanted[0] == "pre:":
+            wanted = wanted[1:wanted.index("post:")] if "post:" in wanted else wanted[1:]
+            found += [aliases.get(name, name).replace("-", "_") for name in wanted]
+    return found
+
+
 def module_entries(directory, names, listing):
     """Entries for modules with all they need; LISTING names them in order of loading."""
     dependencies = build.read_dependencies(directory)
-    paths = {pathlib.Path(path).name.split(".")[0].replace("-", "_"): path
-             for path in dependencies}
+    paths = {name_of(path): path for path in dependencies}
+    names = [*soft_dependencies(directory, names), *names]
     wanted = build.closure(dependencies, [paths[n] for n in names if n in paths])
     entries, order = [], []
     for path in wanted:
@@ -84,18 +103,14 @@ def common(built):
     return path
 
 
-def names_of(paths):
-    """Names of modules, as modprobe knows them, of their files' PATHS."""
-    return {pathlib.Path(path).name.split(".")[0].replace("-", "_") for path in paths}
-
-
 def with_modules(built, names, target):
     """An initramfs that loads NAMES before the root is mounted: the common one and theirs.
 
     What the kernel has built in is left out.
     """
-    known = names_of(build.read_dependencies(built.directory))
-    within = names_of((built.directory / "modules.builtin").read_text().split())
+    known = {name_of(path) for path in build.read_dependencies(built.directory)}
+    within = {name_of(path)
+              for path in (built.directory / "modules.builtin").read_text().split()}
     absent = [name for name in names if name not in known | within]
     if absent:
         raise host.LabError(f"not among the modules for {built.kernel.release}: {' '.join(absent)}")
