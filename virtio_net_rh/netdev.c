@@ -354,29 +354,14 @@ static int vnet_close(struct net_device *dev)
 
 static int vnet_set_mac_address(struct net_device *dev, void *p)
 {
-	struct vnet *vn = netdev_priv(dev);
-	struct virtio_device *vdev = vn->vdev;
 	const struct sockaddr *addr = p;
-	unsigned int i;
 	int err;
 
-	err = eth_prepare_mac_addr_change(dev, p);
-	if (err)
-		return err;
-
-	if (virtio_has_feature(vdev, VIRTIO_NET_F_CTRL_MAC_ADDR)) {
-		err = vnet_ctrl_set_mac(vn, addr->sa_data);
-		if (err)
-			return err;
-	} else if (virtio_has_feature(vdev, VIRTIO_NET_F_MAC) &&
-		   !virtio_has_feature(vdev, VIRTIO_F_VERSION_1)) {
-		/* Legacy devices take it byte by byte from their config space. */
-		for (i = 0; i < ETH_ALEN; i++)
-			virtio_cwrite8(vdev, offsetof(struct virtio_net_config, mac) + i,
-				       addr->sa_data[i]);
-	}
-	eth_commit_mac_addr_change(dev, p);
-	return 0;
+	err = eth_prepare_mac_addr_change(dev, p) ?:
+	      vnet_ctrl_set_mac(netdev_priv(dev), addr->sa_data);
+	if (!err)
+		eth_commit_mac_addr_change(dev, p);
+	return err;
 }
 
 /* Runs under the address lock, where nothing may sleep: leave it to a work. */
