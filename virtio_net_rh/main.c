@@ -404,6 +404,19 @@ static struct vnet *vnet_create(struct virtio_device *vdev)
 	return vn;
 }
 
+/* Under one rtnl: whoever changes the channels at once must not be overwritten. */
+static int register_and_spread(struct vnet *vn)
+{
+	int err;
+
+	rtnl_lock();
+	err = register_netdevice(vn->dev);
+	if (!err)
+		vnet_spread_queues(vn);
+	rtnl_unlock();
+	return err;
+}
+
 static int vnet_probe(struct virtio_device *vdev)
 {
 	struct vnet *vn;
@@ -432,10 +445,9 @@ static int vnet_probe(struct virtio_device *vdev)
 	netif_carrier_off(vn->dev);
 	netif_set_real_num_tx_queues(vn->dev, vn->pairs);
 	netif_set_real_num_rx_queues(vn->dev, vn->pairs);
-	err = register_netdev(vn->dev);
+	err = register_and_spread(vn);
 	if (err)
 		goto err_register;
-	vnet_spread_queues(vn);
 	schedule_delayed_work(&vn->config_work, 0);
 	announce_probe(vn);
 	return 0;

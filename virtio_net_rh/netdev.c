@@ -105,10 +105,12 @@ void vnet_napi_del(struct vnet *vn)
 {
 	unsigned int i;
 
+	/* One grace period for all; hundreds of them would take seconds. */
 	for (i = 0; i < vn->max_pairs; i++) {
-		netif_napi_del(&vn->rxq[i].napi);
-		netif_napi_del(&vn->txq[i].napi);
+		__netif_napi_del(&vn->rxq[i].napi);
+		__netif_napi_del(&vn->txq[i].napi);
 	}
+	synchronize_net();
 }
 
 /* Fills and opens one receive queue. */
@@ -179,23 +181,26 @@ void vnet_stop(struct vnet *vn)
  * A hint that is given at probe and when the number of pairs changes; what the
  * admin sets later stays, also when CPUs come and go.
  *
- * Context: process context, may sleep.
+ * Context: process context, rtnl, may sleep.
  */
 void vnet_spread_queues(struct vnet *vn)
 {
 	cpumask_var_t mask;
-	unsigned int i, cpu, n;
+	unsigned int i, cpu, n, share;
 
 	if (!zalloc_cpumask_var(&mask, GFP_KERNEL))
 		return;
+	/* Of more pairs than CPUs, several share one; none is left unused. */
+	share = min(vn->pairs, num_online_cpus());
 	for (i = 0; i < vn->pairs; i++) {
 		cpumask_clear(mask);
 		n = 0;
 		for_each_online_cpu(cpu)
-			if (n++ % vn->pairs == i)
+			if (n++ % share == i % share)
 				cpumask_set_cpu(cpu, mask);
+		/* A CPU that went away between the counts. */
 		if (cpumask_empty(mask))
-			break;
+			continue;
 		virtqueue_set_affinity(vn->rxq[i].vq, mask);
 		virtqueue_set_affinity(vn->txq[i].vq, mask);
 		netif_set_xps_queue(vn->dev, mask, i);
