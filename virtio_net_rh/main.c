@@ -501,6 +501,13 @@ static int __maybe_unused vnet_freeze(struct virtio_device *vdev)
 	netif_device_detach(vn->dev);
 	netif_tx_unlock_bh(vn->dev);
 	vnet_stop(vn);
+	/*
+	 * Multicast addresses come and go without rtnl (MLD), and whoever still
+	 * saw the device present may be about to schedule the work. The core
+	 * looks, and calls us, under the address lock: pass through it once.
+	 */
+	netif_addr_lock_bh(vn->dev);
+	netif_addr_unlock_bh(vn->dev);
 	cancel_work_sync(&vn->rx_mode_work);
 	if (vn->state != VNET_GONE)
 		del_vqs(vn);
@@ -514,15 +521,23 @@ static int __maybe_unused vnet_restore(struct virtio_device *vdev)
 	int err;
 
 	err = find_vqs(vn);
-	if (err)
+	if (err) {
+		netdev_err(vn->dev, "the device did not give its virtqueues back: %d; unbind and bind it to try again\n",
+			   err);
 		return err;
+	}
 	virtio_device_ready(vdev);
 
 	rtnl_lock();
 	vn->broken = false;
+	vn->broken_told = false;
 	vn->state = VNET_READY;
-	if (vn->rx_ring)
-		vnet_set_rings(vn, vn->rx_ring, vn->tx_ring);
+	if (vn->rx_ring) {
+		err = vnet_set_rings(vn, vn->rx_ring, vn->tx_ring);
+		if (err)
+			netdev_warn(vn->dev, "rings of %u rx, %u tx could not be had again: %d\n",
+				    vn->rx_ring, vn->tx_ring, err);
+	}
 	vnet_ctrl_replay(vn);
 	netif_set_real_num_tx_queues(vn->dev, vn->pairs);
 	netif_set_real_num_rx_queues(vn->dev, vn->pairs);

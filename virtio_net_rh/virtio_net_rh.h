@@ -255,7 +255,8 @@ struct vnet_ctrl {
  * @ctrl: control virtqueue
  * @speed: Mbit/s or SPEED_UNKNOWN
  * @duplex: DUPLEX_*
- * @broken: a virtqueue broke and the user has been told
+ * @broken: a virtqueue broke
+ * @broken_told: and the user has been told
  * @offloads: guest offloads that are on, bits of VIRTIO_NET_F_GUEST_*
  * @vlans: VLAN ids in the device's filter; under rtnl
  */
@@ -284,6 +285,7 @@ struct vnet {
 	u32 speed;
 	u8 duplex;
 	bool broken;
+	bool broken_told;
 	u64 offloads;
 	DECLARE_BITMAP(vlans, VLAN_N_VID);
 };
