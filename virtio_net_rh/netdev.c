@@ -36,6 +36,8 @@ int vnet_alloc_queues(struct vnet *vn)
 
 		rxq->vn = vn;
 		rxq->index = i;
+		/* What sysfs shows until the first refill chooses. */
+		rxq->slot = VNET_RX_SLOT_SMALL;
 		snprintf(rxq->name, sizeof(rxq->name), "input.%u", i);
 		txq->vn = vn;
 		txq->index = i;

@@ -236,7 +236,10 @@ static bool collect(struct vnet_rxq *rxq, struct sk_buff *skb, unsigned int more
 		}
 		more--;
 		slot = (unsigned long)ctx;
-		if (len <= VNET_RX_CAPACITY(slot) && skb->len + len <= VNET_RX_MAX_FRAME) {
+		if (!len) {
+			/* A fragment of nothing is more than some of the stack can take. */
+			why = VNET_RX_SHORT;
+		} else if (len <= VNET_RX_CAPACITY(slot) && skb->len + len <= VNET_RX_MAX_FRAME) {
 			if (append(rxq, skb, &tail, buf, len, slot))
 				continue;
 			why = VNET_RX_ALLOC_FAIL;
@@ -470,6 +473,9 @@ int vnet_rx_poll(struct napi_struct *napi, int budget)
 			schedule_delayed_work(&vn->refill_work, VNET_RX_STARVED_DELAY);
 	if (done == budget)
 		return done;
+	/* It may break while the ring is full, and no refill would ever meet it. */
+	if (unlikely(virtqueue_is_broken(vq)))
+		vnet_report_broken(vn);
 
 	/*
 	 * Interrupts first, the end of the poll second, the last look third: a
@@ -488,7 +494,8 @@ static ssize_t mergeable_rx_buffer_size_show(struct netdev_rx_queue *queue, char
 	struct vnet *vn = netdev_priv(queue->dev);
 	unsigned int i = get_netdev_rx_queue_index(queue);
 
-	return sysfs_emit(buf, "%lu\n", VNET_RX_CAPACITY((unsigned long)vn->rxq[i].slot));
+	return sysfs_emit(buf, "%lu\n",
+			  VNET_RX_CAPACITY((unsigned long)READ_ONCE(vn->rxq[i].slot)));
 }
 
 static struct rx_queue_attribute mergeable_rx_buffer_size_attribute =
