@@ -164,6 +164,9 @@ void vnet_stop(struct vnet *vn)
 
 	if (vn->state != VNET_RUNNING)
 		return;
+	/* The watchdog takes a queue that rests for one that hangs. */
+	for (i = 0; i < vn->max_pairs; i++)
+		txq_trans_cond_update(vn->txq[i].nq);
 	/* First those that wake queues, then the queues, so that they stay down. */
 	for (i = 0; i < vn->max_pairs; i++) {
 		napi_disable(&vn->rxq[i].napi);
@@ -263,6 +266,15 @@ restore:
 	return err;
 }
 
+/*
+ * Of the errors of virtqueue_resize(), -ENOMEM leaves the old ring in working
+ * order and the others here come before the queue is touched.
+ */
+static bool queue_works_after(int err)
+{
+	return err == -ENOMEM || err == -E2BIG || err == -EINVAL || err == -ENOENT || err == -EPERM;
+}
+
 static int resize(struct vnet *vn, struct virtqueue *vq, unsigned int num,
 		  void (*recycle)(struct virtqueue *vq, void *buf))
 {
@@ -271,8 +283,7 @@ static int resize(struct vnet *vn, struct virtqueue *vq, unsigned int num,
 	if (virtqueue_get_vring_size(vq) == num)
 		return 0;
 	err = virtqueue_resize(vq, num, recycle, NULL);
-	/* Out of memory leaves the old ring in working order; anything else does not. */
-	if (err && err != -ENOMEM) {
+	if (err && !queue_works_after(err)) {
 		virtio_break_device(vn->vdev);
 		vnet_report_broken(vn);
 	}
@@ -297,13 +308,21 @@ static int resize_all(struct vnet *vn, unsigned int rx, unsigned int tx)
 	return err;
 }
 
-/* Can a ring have @num descriptors? Split rings come in powers of two. */
-static bool ring_ok(const struct vnet *vn, const struct virtqueue *vq, unsigned int num,
-		    unsigned int min)
+/*
+ * Can all rings have these sizes? Split rings come in powers of two, and the
+ * device says for each queue how large it may be.
+ */
+static bool rings_ok(const struct vnet *vn, unsigned int rx, unsigned int tx)
 {
-	if (num < min || num > vq->num_max)
+	unsigned int i;
+
+	if (rx < VNET_MIN_RX_RING || tx < VNET_MIN_TX_RING)
 		return false;
-	return is_power_of_2(num) || virtio_has_feature(vn->vdev, VIRTIO_F_RING_PACKED);
+	for (i = 0; i < vn->max_pairs; i++)
+		if (rx > vn->rxq[i].vq->num_max || tx > vn->txq[i].vq->num_max)
+			return false;
+	return (is_power_of_2(rx) && is_power_of_2(tx)) ||
+	       virtio_has_feature(vn->vdev, VIRTIO_F_RING_PACKED);
 }
 
 /**
@@ -326,13 +345,12 @@ int vnet_set_rings(struct vnet *vn, unsigned int rx, unsigned int tx)
 	unsigned int old_rx = vn->rxq[0].ring, old_tx = vn->txq[0].ring;
 	int err;
 
-	if (!ring_ok(vn, vn->rxq[0].vq, rx, VNET_MIN_RX_RING) ||
-	    !ring_ok(vn, vn->txq[0].vq, tx, VNET_MIN_TX_RING))
+	if (!rings_ok(vn, rx, tx))
 		return -EINVAL;
 
 	vnet_stop(vn);
 	err = resize_all(vn, rx, tx);
-	if (err == -ENOMEM)
+	if (err && queue_works_after(err))
 		resize_all(vn, old_rx, old_tx);
 	if (!err) {
 		vn->rx_ring = rx;
