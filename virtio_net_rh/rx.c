@@ -463,7 +463,7 @@ int vnet_rx_poll(struct napi_struct *napi, int budget)
 	unsigned int opaque;
 	int done;
 
-	vnet_tx_clean_from_rx(&vn->txq[rxq->index], budget);
+	vnet_tx_try_clean(&vn->txq[rxq->index], budget);
 	if (!budget)
 		return 0;
 

@@ -225,6 +225,11 @@ void vnet_tx_done(struct virtqueue *vq)
  * @napi: of a struct vnet_txq
  * @budget: 0 from netpoll
  *
+ * netpoll comes also when nobody scheduled NAPI, and perhaps in a message of
+ * somebody who holds the lock of the queue on this CPU. So it gets a reclaim
+ * if the lock is free, and the callbacks stay as they are: if they were turned
+ * off here, no poll would follow that turns them on.
+ *
  * Context: softirq.
  * Return: 0; a reclaim is not counted against the budget.
  */
@@ -234,6 +239,11 @@ int vnet_tx_poll(struct napi_struct *napi, int budget)
 	struct virtqueue *vq = txq->vq;
 	unsigned int opaque;
 	bool done;
+
+	if (!budget) {
+		vnet_tx_try_clean(txq, 0);
+		return 0;
+	}
 
 	__netif_tx_lock(txq->nq, raw_smp_processor_id());
 	virtqueue_disable_cb(vq);
@@ -251,16 +261,16 @@ int vnet_tx_poll(struct napi_struct *napi, int budget)
 }
 
 /**
- * vnet_tx_clean_from_rx() - reclaim while the receive queue is polled anyway
+ * vnet_tx_try_clean() - reclaim while the receive queue is polled anyway
  * @txq: the other half of the pair
  * @budget: of the poll
  *
  * An answer often arrives with the completion of its question; this saves the
  * second poll. If somebody is sending, that one reclaims.
  *
- * Context: softirq.
+ * Context: softirq, or netpoll with a budget of 0.
  */
-void vnet_tx_clean_from_rx(struct vnet_txq *txq, int budget)
+void vnet_tx_try_clean(struct vnet_txq *txq, int budget)
 {
 	if (txq->index >= READ_ONCE(txq->vn->pairs) || !__netif_tx_trylock(txq->nq))
 		return;

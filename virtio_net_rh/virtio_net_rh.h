@@ -364,7 +364,7 @@ unsigned int vnet_rx_max_mtu(struct virtio_device *vdev);
 netdev_tx_t vnet_xmit(struct sk_buff *skb, struct net_device *dev);
 void vnet_tx_done(struct virtqueue *vq);
 int vnet_tx_poll(struct napi_struct *napi, int budget);
-void vnet_tx_clean_from_rx(struct vnet_txq *txq, int budget);
+void vnet_tx_try_clean(struct vnet_txq *txq, int budget);
 void vnet_tx_restart(struct vnet_txq *txq);
 void vnet_tx_drain(struct vnet_txq *txq);
 void vnet_tx_free_buf(struct virtqueue *vq, void *buf);
