@@ -29,6 +29,11 @@ static bool gso = true;
 module_param(gso, bool, 0444);
 MODULE_PARM_DESC(gso, "let the device segment TCP (default 1)");
 
+/* Read when a device is bound, as in-tree. */
+static bool napi_tx = true;
+module_param(napi_tx, bool, 0644);
+MODULE_PARM_DESC(napi_tx, "free sent packets on interrupts; 0: when the next is sent, without byte queue limits (default 1)");
+
 /* The stack warns about, and does not want, more than NAPI_POLL_WEIGHT. */
 VRH_PARAM_UINT(napi_weight, NAPI_POLL_WEIGHT, 1, NAPI_POLL_WEIGHT, 0444,
 	       "packets that one poll of a receive queue may take, 1 to 64 (default 64)");
@@ -366,11 +371,12 @@ static void announce_probe(struct vnet *vn)
 	if (names)
 		vrh_features_print(vn->vdev, vnet_feature_names, ARRAY_SIZE(vnet_feature_names),
 				   names, VNET_FEATURE_TEXT);
-	netdev_info(vn->dev, "%s: %u of %u queue pairs, rings %u rx %u tx, %s receive buffers, MTU %u, %s MAC %pM; features %s\n",
+	netdev_info(vn->dev, "%s: %u of %u queue pairs, rings %u rx %u tx, %s receive buffers, MTU %u, %s MAC %pM%s; features %s\n",
 		    dev_name(&vn->vdev->dev), vn->pairs, vn->max_pairs, vn->rxq[0].ring,
 		    vn->txq[0].ring, vn->mergeable ? "mergeable" : "single", vn->dev->mtu,
 		    vn->dev->addr_assign_type == NET_ADDR_PERM ? "own" : "random",
-		    vn->dev->dev_addr, names ?: "(no memory to list them)");
+		    vn->dev->dev_addr, vn->napi_tx ? "" : ", napi_tx=0",
+		    names ?: "(no memory to list them)");
 	kfree(names);
 }
 
@@ -395,6 +401,7 @@ static struct vnet *vnet_create(struct virtio_device *vdev)
 	vn->mergeable = virtio_has_feature(vdev, VIRTIO_NET_F_MRG_RXBUF);
 	vn->any_layout = virtio_has_feature(vdev, VIRTIO_F_VERSION_1) ||
 			 virtio_has_feature(vdev, VIRTIO_F_ANY_LAYOUT);
+	vn->napi_tx = READ_ONCE(napi_tx);
 	vn->hdr_len = vn->mergeable || virtio_has_feature(vdev, VIRTIO_F_VERSION_1) ?
 		      sizeof(struct virtio_net_hdr_v1) : sizeof(struct virtio_net_hdr);
 	INIT_DELAYED_WORK(&vn->refill_work, vnet_rx_refill_work);

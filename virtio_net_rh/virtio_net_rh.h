@@ -243,6 +243,7 @@ struct vnet_ctrl {
  * @hdr_allow: what a received header may ask for, VNET_ALLOW_*
  * @mergeable: a packet may take several buffers (MRG_RXBUF)
  * @any_layout: header and packet may share a descriptor
+ * @napi_tx: interrupts tell of sent packets (module parameter)
  * @max_pairs: queue pairs that the device has
  * @pairs: queue pairs in use; under rtnl
  * @state: under rtnl
@@ -270,6 +271,7 @@ struct vnet {
 	unsigned int hdr_allow;
 	bool mergeable;
 	bool any_layout;
+	bool napi_tx;
 
 	/* Configuration. */
 	unsigned int max_pairs;
