@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the interface and the device tell each other while they run, outside of
- * packets: link, speed, announcements, receive filters, a device that broke.
- * All of it happens in works, where a wait harms nobody.
+ * What the interface and the device tell each other outside of packets: address,
+ * link, speed, announcements, receive filters, a device that broke. What happens
+ * while they run is done in works, where a wait harms nobody.
  */
 #include <vrh/log.h>
 
@@ -10,6 +10,29 @@
 #include <linux/kernel.h>
 
 #include "virtio_net_rh.h"
+
+/**
+ * vnet_read_mac() - take the address from the device if it is one, else invent it
+ * @vn: device
+ *
+ * Context: probe.
+ */
+void vnet_read_mac(struct vnet *vn)
+{
+	struct virtio_device *vdev = vn->vdev;
+	u8 addr[ETH_ALEN];
+
+	if (virtio_has_feature(vdev, VIRTIO_NET_F_MAC)) {
+		virtio_cread_bytes(vdev, offsetof(struct virtio_net_config, mac), addr, ETH_ALEN);
+		if (is_valid_ether_addr(addr)) {
+			eth_hw_addr_set(vn->dev, addr);
+			return;
+		}
+		dev_warn(&vdev->dev, "MAC address %pM in the device's configuration is no unicast address, using a random one\n",
+			 addr);
+	}
+	eth_hw_addr_random(vn->dev);
+}
 
 /**
  * vnet_read_speed() - take speed and duplex from the device
@@ -104,5 +127,6 @@ void vnet_rx_mode_work(struct work_struct *work)
 	int err = vnet_ctrl_rx_mode(vn);
 
 	if (err && err != -ENODEV && net_ratelimit())
-		netdev_warn(vn->dev, "the device did not take the receive filters: %d; what they ask for may not come\n", err);
+		netdev_warn(vn->dev, "the device did not take the receive filters: %d; what they ask for may not come\n",
+			    err);
 }

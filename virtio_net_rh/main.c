@@ -232,31 +232,13 @@ static int vnet_validate(struct virtio_device *vdev)
 	return 0;
 }
 
-/* Takes the address from the device if it is one, else invents one. */
-static void choose_mac(struct vnet *vn)
-{
-	struct virtio_device *vdev = vn->vdev;
-	u8 addr[ETH_ALEN];
-
-	if (virtio_has_feature(vdev, VIRTIO_NET_F_MAC)) {
-		virtio_cread_bytes(vdev, offsetof(struct virtio_net_config, mac), addr, ETH_ALEN);
-		if (is_valid_ether_addr(addr)) {
-			eth_hw_addr_set(vn->dev, addr);
-			return;
-		}
-		dev_warn(&vdev->dev, "MAC address %pM in the device's configuration is no unicast address, using a random one\n",
-			 addr);
-	}
-	eth_hw_addr_random(vn->dev);
-}
-
 static int read_config(struct vnet *vn)
 {
 	struct virtio_device *vdev = vn->vdev;
 	struct net_device *dev = vn->dev;
 	unsigned int mtu;
 
-	choose_mac(vn);
+	vnet_read_mac(vn);
 	vn->speed = SPEED_UNKNOWN;
 	vn->duplex = DUPLEX_UNKNOWN;
 	vnet_read_speed(vn);
@@ -411,19 +393,6 @@ static struct vnet *vnet_create(struct virtio_device *vdev)
 	return vn;
 }
 
-/* Under one rtnl: whoever changes the channels at once must not be overwritten. */
-static int register_and_spread(struct vnet *vn)
-{
-	int err;
-
-	rtnl_lock();
-	err = register_netdevice(vn->dev);
-	if (!err)
-		vnet_spread_queues(vn);
-	rtnl_unlock();
-	return err;
-}
-
 static int vnet_probe(struct virtio_device *vdev)
 {
 	struct vnet *vn;
@@ -452,7 +421,7 @@ static int vnet_probe(struct virtio_device *vdev)
 	netif_carrier_off(vn->dev);
 	netif_set_real_num_tx_queues(vn->dev, vn->pairs);
 	netif_set_real_num_rx_queues(vn->dev, vn->pairs);
-	err = register_and_spread(vn);
+	err = vnet_register(vn);
 	if (err)
 		goto err_register;
 	schedule_delayed_work(&vn->config_work, 0);

@@ -7,6 +7,7 @@
 
 #include <linux/cpumask.h>
 #include <linux/mm.h>
+#include <linux/rtnetlink.h>
 #include <linux/slab.h>
 
 #include "virtio_net_rh.h"
@@ -113,6 +114,28 @@ void vnet_napi_del(struct vnet *vn)
 		__netif_napi_del(&vn->txq[i].napi);
 	}
 	synchronize_net();
+}
+
+/**
+ * vnet_register() - show the interface to the stack
+ * @vn: device in state VNET_READY
+ *
+ * Under one rtnl with the first spread: whoever changes the channels at once
+ * must not be overwritten.
+ *
+ * Context: probe.
+ * Return: as register_netdevice().
+ */
+int vnet_register(struct vnet *vn)
+{
+	int err;
+
+	rtnl_lock();
+	err = register_netdevice(vn->dev);
+	if (!err)
+		vnet_spread_queues(vn);
+	rtnl_unlock();
+	return err;
 }
 
 /* Fills and opens one receive queue. */

@@ -334,6 +334,7 @@ bool vnet_param_csum(void);
 bool vnet_param_gso(void);
 
 /* link.c */
+void vnet_read_mac(struct vnet *vn);
 void vnet_read_speed(struct vnet *vn);
 void vnet_report_broken(struct vnet *vn);
 void vnet_config_work(struct work_struct *work);
@@ -345,6 +346,7 @@ int vnet_alloc_queues(struct vnet *vn);
 void vnet_free_queues(struct vnet *vn);
 void vnet_napi_add(struct vnet *vn, int weight);
 void vnet_napi_del(struct vnet *vn);
+int vnet_register(struct vnet *vn);
 void vnet_start(struct vnet *vn);
 void vnet_stop(struct vnet *vn);
 void vnet_spread_queues(struct vnet *vn);
