@@ -249,7 +249,8 @@ static int set_real_queues(struct vnet *vn, unsigned int pairs)
  * @pairs: 1 to vn->max_pairs
  *
  * Context: process context, rtnl.
- * Return: 0, or an error with everything as it was.
+ * Return: 0, or an error with everything as it was; but -ETIMEDOUT for fewer
+ * pairs leaves the interface with the fewer.
  */
 int vnet_set_pairs(struct vnet *vn, unsigned int pairs)
 {
@@ -270,7 +271,12 @@ int vnet_set_pairs(struct vnet *vn, unsigned int pairs)
 		start_rx(&vn->rxq[i]);
 	}
 	err = vnet_ctrl_set_pairs(vn, pairs);
-	if (err)
+	/*
+	 * Whether a device that is late will obey, nobody knows. Fewer pairs are
+	 * right in both cases, since NAPI serves all that there are; packets in
+	 * queues that the device has given up would never be sent.
+	 */
+	if (err && !(err == -ETIMEDOUT && pairs < old))
 		goto restore;
 	WRITE_ONCE(vn->pairs, pairs);
 	if (pairs > old) {
@@ -279,7 +285,7 @@ int vnet_set_pairs(struct vnet *vn, unsigned int pairs)
 			goto restore_device;
 	}
 	vnet_spread_queues(vn);
-	return 0;
+	return err;
 
 restore_device:
 	WRITE_ONCE(vn->pairs, old);

@@ -346,7 +346,9 @@ static bool deliver(struct vnet_rxq *rxq, struct sk_buff *skb,
 		drop(rxq, stat_of(err), 0);
 		goto free;
 	}
-	skb_record_rx_queue(skb, rxq->index);
+	/* RPS warns of a queue that is not in use; the device may use it all the same. */
+	if (likely(rxq->index < READ_ONCE(vn->dev->real_num_rx_queues)))
+		skb_record_rx_queue(skb, rxq->index);
 	skb->protocol = eth_type_trans(skb, vn->dev);
 	napi_gro_receive(&rxq->napi, skb);
 	return true;
