@@ -225,16 +225,31 @@ static int command(struct vnet *vn, u8 class, u8 cmd, const void *data, size_t l
 }
 
 /**
- * vnet_ctrl_set_mac() - tell the device its address
- * @vn: device with VIRTIO_NET_F_CTRL_MAC_ADDR
+ * vnet_ctrl_set_mac() - tell the device its address, by the way that it has
+ * @vn: device
  * @addr: ETH_ALEN bytes
  *
+ * A device that has neither way takes packets for any address, or is meant to
+ * keep its own; that is not an error.
+ *
  * Context: process context; rtnl, or before the interface is registered.
- * Return: as execute().
+ * Return: 0, or as execute().
  */
 int vnet_ctrl_set_mac(struct vnet *vn, const u8 *addr)
 {
-	return command(vn, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, addr, ETH_ALEN);
+	struct virtio_device *vdev = vn->vdev;
+	unsigned int i;
+
+	if (virtio_has_feature(vdev, VIRTIO_NET_F_CTRL_MAC_ADDR))
+		return command(vn, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, addr,
+			       ETH_ALEN);
+	if (virtio_has_feature(vdev, VIRTIO_NET_F_MAC) &&
+	    !virtio_has_feature(vdev, VIRTIO_F_VERSION_1)) {
+		/* Legacy devices take it byte by byte in their config space. */
+		for (i = 0; i < ETH_ALEN; i++)
+			virtio_cwrite8(vdev, offsetof(struct virtio_net_config, mac) + i, addr[i]);
+	}
+	return 0;
 }
 
 /**
@@ -317,6 +332,19 @@ static u8 *put_macs(struct vnet *vn, u8 *p, const struct netdev_hw_addr_list *li
 	return p;
 }
 
+/* Sends those of the two flags whose value is @on. */
+static int send_rx_flags(struct vnet *vn, bool promisc, bool allmulti, bool on)
+{
+	const u8 arg = on;
+	int ret = 0, err = 0;
+
+	if (promisc == on)
+		ret = command(vn, VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_PROMISC, &arg, 1);
+	if (allmulti == on)
+		err = command(vn, VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_ALLMULTI, &arg, 1);
+	return ret ?: err;
+}
+
 /**
  * vnet_ctrl_rx_mode() - send the receive filters of the interface
  * @vn: device with VIRTIO_NET_F_CTRL_RX
@@ -324,41 +352,61 @@ static u8 *put_macs(struct vnet *vn, u8 *p, const struct netdev_hw_addr_list *li
  * A list that does not fit is replaced by receiving everything of its kind.
  *
  * Context: process context; not under the address lock, which is taken here.
- * Return: 0, or the first error, as execute(); the other commands are sent
- * nevertheless.
+ * Return: 0, -ENOMEM, or the first error, as execute(); the other commands are
+ * sent nevertheless.
  */
 int vnet_ctrl_rx_mode(struct vnet *vn)
 {
-	struct vnet_ctrl_slot *slot = slot_take(&vn->ctrl);
 	struct net_device *dev = vn->dev;
-	bool uc_fits, mc_fits;
-	u8 promisc, allmulti;
+	bool uc_fits, mc_fits, promisc, allmulti;
+	u8 *table, *end;
 	int err, ret;
-	u8 *end;
 
-	if (!slot)
-		return -EBUSY;
+	/* Not built in its slot: the flags before it need one, too. */
+	table = kmalloc(VNET_CTRL_DATA, GFP_KERNEL);
+	if (!table)
+		return -ENOMEM;
 
 	netif_addr_lock_bh(dev);
 	uc_fits = netdev_uc_count(dev) <= VNET_CTRL_MAX_MACS;
 	mc_fits = netdev_mc_count(dev) <=
 		  VNET_CTRL_MAX_MACS - (uc_fits ? netdev_uc_count(dev) : 0);
-	promisc = !!(dev->flags & IFF_PROMISC) || !uc_fits;
-	allmulti = !!(dev->flags & IFF_ALLMULTI) || !mc_fits;
-	end = put_macs(vn, slot->data, &dev->uc, uc_fits);
+	promisc = (dev->flags & IFF_PROMISC) || !uc_fits;
+	allmulti = (dev->flags & IFF_ALLMULTI) || !mc_fits;
+	end = put_macs(vn, table, &dev->uc, uc_fits);
 	end = put_macs(vn, end, &dev->mc, mc_fits);
 	netif_addr_unlock_bh(dev);
 
 	/*
-	 * What widens goes first and the table last, so that no packet that
-	 * both the old and the new filters want is lost in between.
+	 * What widens goes first, what narrows last and the table in between,
+	 * so that no packet that both the old and the new filters want is lost.
 	 */
-	ret = command(vn, VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_PROMISC, &promisc, 1);
-	err = command(vn, VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_ALLMULTI, &allmulti, 1);
+	ret = send_rx_flags(vn, promisc, allmulti, true);
+	err = command(vn, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_TABLE_SET, table, end - table);
 	ret = ret ?: err;
-	err = execute(vn, slot, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_TABLE_SET,
-		      end - slot->data);
+	/* Narrowed to a table that the device does not have, packets would be lost. */
+	if (!err)
+		err = send_rx_flags(vn, promisc, allmulti, false);
+	kfree(table);
 	return ret ?: err;
+}
+
+/* One line for all that fail: there can be 4096 of them. */
+static void replay_vlans(struct vnet *vn)
+{
+	unsigned int vid, failed = 0, first = 0;
+	int err = 0, ret;
+
+	for_each_set_bit(vid, vn->vlans, VLAN_N_VID) {
+		ret = vnet_ctrl_vlan(vn, vid, true);
+		if (ret && !failed++) {
+			first = vid;
+			err = ret;
+		}
+	}
+	if (failed)
+		dev_warn(&vn->vdev->dev, "the device did not take %u VLANs, the first is %u: %d; their packets may not come\n",
+			 failed, first, err);
 }
 
 /**
@@ -375,7 +423,6 @@ void vnet_ctrl_replay(struct vnet *vn)
 {
 	struct virtio_device *vdev = vn->vdev;
 	struct net_device *dev = vn->dev;
-	unsigned int vid;
 	int err;
 
 	if (vn->pairs > 1) {
@@ -386,8 +433,7 @@ void vnet_ctrl_replay(struct vnet *vn)
 			vn->pairs = 1;
 		}
 	}
-	if (virtio_has_feature(vdev, VIRTIO_NET_F_CTRL_MAC_ADDR) &&
-	    dev->addr_assign_type != NET_ADDR_PERM) {
+	if (dev->addr_assign_type != NET_ADDR_PERM) {
 		err = vnet_ctrl_set_mac(vn, dev->dev_addr);
 		if (err)
 			dev_warn(&vdev->dev, "the device did not take MAC address %pM: %d\n",
@@ -399,11 +445,7 @@ void vnet_ctrl_replay(struct vnet *vn)
 			dev_warn(&vdev->dev, "the device did not turn off receive offloads: %d\n",
 				 err);
 	}
-	for_each_set_bit(vid, vn->vlans, VLAN_N_VID) {
-		err = vnet_ctrl_vlan(vn, vid, true);
-		if (err)
-			dev_warn(&vdev->dev, "the device did not take VLAN %u: %d\n", vid, err);
-	}
+	replay_vlans(vn);
 }
 
 /**

@@ -323,7 +323,8 @@ static int vnet_set_ringparam(struct net_device *dev, struct ethtool_ringparam *
 	}
 	err = vnet_set_rings(vn, ring->rx_pending, ring->tx_pending);
 	if (err == -EINVAL)
-		NL_SET_ERR_MSG_MOD(extack, "a ring is a power of two from 64 (rx) or 32 (tx) on");
+		NL_SET_ERR_MSG_MOD(extack,
+				   "rx from 64, tx from 32, powers of two, no more than any queue can have");
 	return err;
 }
 

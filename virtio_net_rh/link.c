@@ -1,14 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the interface and the device tell each other while they run, outside of
- * packets: link, speed, announcements, receive filters, a device that broke.
- * All of it happens in works, where a wait harms nobody.
+ * What the interface and the device tell each other outside of packets: address,
+ * link, speed, announcements, receive filters, a device that broke. What happens
+ * while they run is done in works, where a wait harms nobody.
  */
 #include <vrh/log.h>
 
 #include <linux/ethtool.h>
+#include <linux/kernel.h>
 
 #include "virtio_net_rh.h"
+
+/**
+ * vnet_read_mac() - take the address from the device if it is one, else invent it
+ * @vn: device
+ *
+ * Context: probe.
+ */
+void vnet_read_mac(struct vnet *vn)
+{
+	struct virtio_device *vdev = vn->vdev;
+	u8 addr[ETH_ALEN];
+
+	if (virtio_has_feature(vdev, VIRTIO_NET_F_MAC)) {
+		virtio_cread_bytes(vdev, offsetof(struct virtio_net_config, mac), addr, ETH_ALEN);
+		if (is_valid_ether_addr(addr)) {
+			eth_hw_addr_set(vn->dev, addr);
+			return;
+		}
+		dev_warn(&vdev->dev, "MAC address %pM in the device's configuration is no unicast address, using a random one\n",
+			 addr);
+	}
+	eth_hw_addr_random(vn->dev);
+}
 
 /**
  * vnet_read_speed() - take speed and duplex from the device
@@ -47,6 +71,18 @@ void vnet_report_broken(struct vnet *vn)
 		schedule_delayed_work(&vn->config_work, 0);
 }
 
+/*
+ * Once per break, however often the configuration changes after it. A shutdown
+ * is no news: the core breaks all virtqueues then.
+ */
+static void tell_broken(struct vnet *vn)
+{
+	if (!vn->broken_told && system_state <= SYSTEM_RUNNING)
+		netdev_err(vn->dev, "a virtqueue is broken: no carrier until the device is unbound and bound again\n");
+	vn->broken_told = true;
+	netif_carrier_off(vn->dev);
+}
+
 /**
  * vnet_config_work() - act on a change of the configuration
  * @work: vnet.config_work
@@ -61,8 +97,7 @@ void vnet_config_work(struct work_struct *work)
 
 	vn->config_last = jiffies;
 	if (READ_ONCE(vn->broken)) {
-		netdev_err(dev, "a virtqueue is broken: no carrier until the device is unbound and bound again\n");
-		netif_carrier_off(dev);
+		tell_broken(vn);
 		return;
 	}
 	if (virtio_has_feature(vn->vdev, VIRTIO_NET_F_STATUS))
@@ -91,6 +126,7 @@ void vnet_rx_mode_work(struct work_struct *work)
 	struct vnet *vn = container_of(work, struct vnet, rx_mode_work);
 	int err = vnet_ctrl_rx_mode(vn);
 
-	if (err && err != -ENODEV)
-		netdev_warn(vn->dev, "the device did not take the receive filters: %d\n", err);
+	if (err && err != -ENODEV && net_ratelimit())
+		netdev_warn(vn->dev, "the device did not take the receive filters: %d; what they ask for may not come\n",
+			    err);
 }

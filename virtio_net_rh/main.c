@@ -29,6 +29,11 @@ static bool gso = true;
 module_param(gso, bool, 0444);
 MODULE_PARM_DESC(gso, "let the device segment TCP (default 1)");
 
+/* Read when a device is bound, as in-tree. */
+static bool napi_tx = true;
+module_param(napi_tx, bool, 0644);
+MODULE_PARM_DESC(napi_tx, "free sent packets on interrupts; 0: when the next is sent, without byte queue limits (default 1)");
+
 /* The stack warns about, and does not want, more than NAPI_POLL_WEIGHT. */
 VRH_PARAM_UINT(napi_weight, NAPI_POLL_WEIGHT, 1, NAPI_POLL_WEIGHT, 0444,
 	       "packets that one poll of a receive queue may take, 1 to 64 (default 64)");
@@ -227,31 +232,13 @@ static int vnet_validate(struct virtio_device *vdev)
 	return 0;
 }
 
-/* Takes the address from the device if it is one, else invents one. */
-static void choose_mac(struct vnet *vn)
-{
-	struct virtio_device *vdev = vn->vdev;
-	u8 addr[ETH_ALEN];
-
-	if (virtio_has_feature(vdev, VIRTIO_NET_F_MAC)) {
-		virtio_cread_bytes(vdev, offsetof(struct virtio_net_config, mac), addr, ETH_ALEN);
-		if (is_valid_ether_addr(addr)) {
-			eth_hw_addr_set(vn->dev, addr);
-			return;
-		}
-		dev_warn(&vdev->dev, "MAC address %pM in the device's configuration is no unicast address, using a random one\n",
-			 addr);
-	}
-	eth_hw_addr_random(vn->dev);
-}
-
 static int read_config(struct vnet *vn)
 {
 	struct virtio_device *vdev = vn->vdev;
 	struct net_device *dev = vn->dev;
 	unsigned int mtu;
 
-	choose_mac(vn);
+	vnet_read_mac(vn);
 	vn->speed = SPEED_UNKNOWN;
 	vn->duplex = DUPLEX_UNKNOWN;
 	vnet_read_speed(vn);
@@ -366,11 +353,12 @@ static void announce_probe(struct vnet *vn)
 	if (names)
 		vrh_features_print(vn->vdev, vnet_feature_names, ARRAY_SIZE(vnet_feature_names),
 				   names, VNET_FEATURE_TEXT);
-	netdev_info(vn->dev, "%s: %u of %u queue pairs, rings %u rx %u tx, %s receive buffers, MTU %u, %s MAC %pM; features %s\n",
+	netdev_info(vn->dev, "%s: %u of %u queue pairs, rings %u rx %u tx, %s receive buffers, MTU %u, %s MAC %pM%s; features %s\n",
 		    dev_name(&vn->vdev->dev), vn->pairs, vn->max_pairs, vn->rxq[0].ring,
 		    vn->txq[0].ring, vn->mergeable ? "mergeable" : "single", vn->dev->mtu,
 		    vn->dev->addr_assign_type == NET_ADDR_PERM ? "own" : "random",
-		    vn->dev->dev_addr, names ?: "(no memory to list them)");
+		    vn->dev->dev_addr, vn->napi_tx ? "" : ", napi_tx=0",
+		    names ?: "(no memory to list them)");
 	kfree(names);
 }
 
@@ -395,6 +383,7 @@ static struct vnet *vnet_create(struct virtio_device *vdev)
 	vn->mergeable = virtio_has_feature(vdev, VIRTIO_NET_F_MRG_RXBUF);
 	vn->any_layout = virtio_has_feature(vdev, VIRTIO_F_VERSION_1) ||
 			 virtio_has_feature(vdev, VIRTIO_F_ANY_LAYOUT);
+	vn->napi_tx = READ_ONCE(napi_tx);
 	vn->hdr_len = vn->mergeable || virtio_has_feature(vdev, VIRTIO_F_VERSION_1) ?
 		      sizeof(struct virtio_net_hdr_v1) : sizeof(struct virtio_net_hdr);
 	INIT_DELAYED_WORK(&vn->refill_work, vnet_rx_refill_work);
@@ -432,10 +421,9 @@ static int vnet_probe(struct virtio_device *vdev)
 	netif_carrier_off(vn->dev);
 	netif_set_real_num_tx_queues(vn->dev, vn->pairs);
 	netif_set_real_num_rx_queues(vn->dev, vn->pairs);
-	err = register_netdev(vn->dev);
+	err = vnet_register(vn);
 	if (err)
 		goto err_register;
-	vnet_spread_queues(vn);
 	schedule_delayed_work(&vn->config_work, 0);
 	announce_probe(vn);
 	return 0;
@@ -489,6 +477,13 @@ static int __maybe_unused vnet_freeze(struct virtio_device *vdev)
 	netif_device_detach(vn->dev);
 	netif_tx_unlock_bh(vn->dev);
 	vnet_stop(vn);
+	/*
+	 * Multicast addresses come and go without rtnl (MLD), and whoever still
+	 * saw the device present may be about to schedule the work. The core
+	 * looks, and calls us, under the address lock: pass through it once.
+	 */
+	netif_addr_lock_bh(vn->dev);
+	netif_addr_unlock_bh(vn->dev);
 	cancel_work_sync(&vn->rx_mode_work);
 	if (vn->state != VNET_GONE)
 		del_vqs(vn);
@@ -502,15 +497,23 @@ static int __maybe_unused vnet_restore(struct virtio_device *vdev)
 	int err;
 
 	err = find_vqs(vn);
-	if (err)
+	if (err) {
+		netdev_err(vn->dev, "the device did not give its virtqueues back: %d; unbind and bind it to try again\n",
+			   err);
 		return err;
+	}
 	virtio_device_ready(vdev);
 
 	rtnl_lock();
 	vn->broken = false;
+	vn->broken_told = false;
 	vn->state = VNET_READY;
-	if (vn->rx_ring)
-		vnet_set_rings(vn, vn->rx_ring, vn->tx_ring);
+	if (vn->rx_ring) {
+		err = vnet_set_rings(vn, vn->rx_ring, vn->tx_ring);
+		if (err)
+			netdev_warn(vn->dev, "rings of %u rx, %u tx could not be had again: %d\n",
+				    vn->rx_ring, vn->tx_ring, err);
+	}
 	vnet_ctrl_replay(vn);
 	netif_set_real_num_tx_queues(vn->dev, vn->pairs);
 	netif_set_real_num_rx_queues(vn->dev, vn->pairs);

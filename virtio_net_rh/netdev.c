@@ -7,6 +7,7 @@
 
 #include <linux/cpumask.h>
 #include <linux/mm.h>
+#include <linux/rtnetlink.h>
 #include <linux/slab.h>
 
 #include "virtio_net_rh.h"
@@ -36,6 +37,8 @@ int vnet_alloc_queues(struct vnet *vn)
 
 		rxq->vn = vn;
 		rxq->index = i;
+		/* What sysfs shows until the first refill chooses. */
+		rxq->slot = VNET_RX_SLOT_SMALL;
 		snprintf(rxq->name, sizeof(rxq->name), "input.%u", i);
 		txq->vn = vn;
 		txq->index = i;
@@ -105,10 +108,34 @@ void vnet_napi_del(struct vnet *vn)
 {
 	unsigned int i;
 
+	/* One grace period for all; hundreds of them would take seconds. */
 	for (i = 0; i < vn->max_pairs; i++) {
-		netif_napi_del(&vn->rxq[i].napi);
-		netif_napi_del(&vn->txq[i].napi);
+		__netif_napi_del(&vn->rxq[i].napi);
+		__netif_napi_del(&vn->txq[i].napi);
 	}
+	synchronize_net();
+}
+
+/**
+ * vnet_register() - show the interface to the stack
+ * @vn: device in state VNET_READY
+ *
+ * Under one rtnl with the first spread: whoever changes the channels at once
+ * must not be overwritten.
+ *
+ * Context: probe.
+ * Return: as register_netdevice().
+ */
+int vnet_register(struct vnet *vn)
+{
+	int err;
+
+	rtnl_lock();
+	err = register_netdevice(vn->dev);
+	if (!err)
+		vnet_spread_queues(vn);
+	rtnl_unlock();
+	return err;
 }
 
 /* Fills and opens one receive queue. */
@@ -160,6 +187,9 @@ void vnet_stop(struct vnet *vn)
 
 	if (vn->state != VNET_RUNNING)
 		return;
+	/* The watchdog takes a queue that rests for one that hangs. */
+	for (i = 0; i < vn->max_pairs; i++)
+		txq_trans_cond_update(vn->txq[i].nq);
 	/* First those that wake queues, then the queues, so that they stay down. */
 	for (i = 0; i < vn->max_pairs; i++) {
 		napi_disable(&vn->rxq[i].napi);
@@ -179,23 +209,26 @@ void vnet_stop(struct vnet *vn)
  * A hint that is given at probe and when the number of pairs changes; what the
  * admin sets later stays, also when CPUs come and go.
  *
- * Context: process context, may sleep.
+ * Context: process context, rtnl, may sleep.
  */
 void vnet_spread_queues(struct vnet *vn)
 {
 	cpumask_var_t mask;
-	unsigned int i, cpu, n;
+	unsigned int i, cpu, n, share;
 
 	if (!zalloc_cpumask_var(&mask, GFP_KERNEL))
 		return;
+	/* Of more pairs than CPUs, several share one; none is left unused. */
+	share = min(vn->pairs, num_online_cpus());
 	for (i = 0; i < vn->pairs; i++) {
 		cpumask_clear(mask);
 		n = 0;
 		for_each_online_cpu(cpu)
-			if (n++ % vn->pairs == i)
+			if (n++ % share == i % share)
 				cpumask_set_cpu(cpu, mask);
+		/* A CPU that went away between the counts. */
 		if (cpumask_empty(mask))
-			break;
+			continue;
 		virtqueue_set_affinity(vn->rxq[i].vq, mask);
 		virtqueue_set_affinity(vn->txq[i].vq, mask);
 		netif_set_xps_queue(vn->dev, mask, i);
@@ -216,7 +249,8 @@ static int set_real_queues(struct vnet *vn, unsigned int pairs)
  * @pairs: 1 to vn->max_pairs
  *
  * Context: process context, rtnl.
- * Return: 0, or an error with everything as it was.
+ * Return: 0, or an error with everything as it was; but -ETIMEDOUT for fewer
+ * pairs leaves the interface with the fewer.
  */
 int vnet_set_pairs(struct vnet *vn, unsigned int pairs)
 {
@@ -237,7 +271,12 @@ int vnet_set_pairs(struct vnet *vn, unsigned int pairs)
 		start_rx(&vn->rxq[i]);
 	}
 	err = vnet_ctrl_set_pairs(vn, pairs);
-	if (err)
+	/*
+	 * Whether a device that is late will obey, nobody knows. Fewer pairs are
+	 * right in both cases, since NAPI serves all that there are; packets in
+	 * queues that the device has given up would never be sent.
+	 */
+	if (err && !(err == -ETIMEDOUT && pairs < old))
 		goto restore;
 	WRITE_ONCE(vn->pairs, pairs);
 	if (pairs > old) {
@@ -246,7 +285,7 @@ int vnet_set_pairs(struct vnet *vn, unsigned int pairs)
 			goto restore_device;
 	}
 	vnet_spread_queues(vn);
-	return 0;
+	return err;
 
 restore_device:
 	WRITE_ONCE(vn->pairs, old);
@@ -254,6 +293,15 @@ restore_device:
 restore:
 	set_real_queues(vn, old);
 	return err;
+}
+
+/*
+ * Of the errors of virtqueue_resize(), -ENOMEM leaves the old ring in working
+ * order and the others here come before the queue is touched.
+ */
+static bool queue_works_after(int err)
+{
+	return err == -ENOMEM || err == -E2BIG || err == -EINVAL || err == -ENOENT || err == -EPERM;
 }
 
 static int resize(struct vnet *vn, struct virtqueue *vq, unsigned int num,
@@ -264,8 +312,7 @@ static int resize(struct vnet *vn, struct virtqueue *vq, unsigned int num,
 	if (virtqueue_get_vring_size(vq) == num)
 		return 0;
 	err = virtqueue_resize(vq, num, recycle, NULL);
-	/* Out of memory leaves the old ring in working order; anything else does not. */
-	if (err && err != -ENOMEM) {
+	if (err && !queue_works_after(err)) {
 		virtio_break_device(vn->vdev);
 		vnet_report_broken(vn);
 	}
@@ -290,13 +337,21 @@ static int resize_all(struct vnet *vn, unsigned int rx, unsigned int tx)
 	return err;
 }
 
-/* Can a ring have @num descriptors? Split rings come in powers of two. */
-static bool ring_ok(const struct vnet *vn, const struct virtqueue *vq, unsigned int num,
-		    unsigned int min)
+/*
+ * Can all rings have these sizes? Split rings come in powers of two, and the
+ * device says for each queue how large it may be.
+ */
+static bool rings_ok(const struct vnet *vn, unsigned int rx, unsigned int tx)
 {
-	if (num < min || num > vq->num_max)
+	unsigned int i;
+
+	if (rx < VNET_MIN_RX_RING || tx < VNET_MIN_TX_RING)
 		return false;
-	return is_power_of_2(num) || virtio_has_feature(vn->vdev, VIRTIO_F_RING_PACKED);
+	for (i = 0; i < vn->max_pairs; i++)
+		if (rx > vn->rxq[i].vq->num_max || tx > vn->txq[i].vq->num_max)
+			return false;
+	return (is_power_of_2(rx) && is_power_of_2(tx)) ||
+	       virtio_has_feature(vn->vdev, VIRTIO_F_RING_PACKED);
 }
 
 /**
@@ -319,13 +374,12 @@ int vnet_set_rings(struct vnet *vn, unsigned int rx, unsigned int tx)
 	unsigned int old_rx = vn->rxq[0].ring, old_tx = vn->txq[0].ring;
 	int err;
 
-	if (!ring_ok(vn, vn->rxq[0].vq, rx, VNET_MIN_RX_RING) ||
-	    !ring_ok(vn, vn->txq[0].vq, tx, VNET_MIN_TX_RING))
+	if (!rings_ok(vn, rx, tx))
 		return -EINVAL;
 
 	vnet_stop(vn);
 	err = resize_all(vn, rx, tx);
-	if (err == -ENOMEM)
+	if (err && queue_works_after(err))
 		resize_all(vn, old_rx, old_tx);
 	if (!err) {
 		vn->rx_ring = rx;
@@ -354,29 +408,14 @@ static int vnet_close(struct net_device *dev)
 
 static int vnet_set_mac_address(struct net_device *dev, void *p)
 {
-	struct vnet *vn = netdev_priv(dev);
-	struct virtio_device *vdev = vn->vdev;
 	const struct sockaddr *addr = p;
-	unsigned int i;
 	int err;
 
-	err = eth_prepare_mac_addr_change(dev, p);
-	if (err)
-		return err;
-
-	if (virtio_has_feature(vdev, VIRTIO_NET_F_CTRL_MAC_ADDR)) {
-		err = vnet_ctrl_set_mac(vn, addr->sa_data);
-		if (err)
-			return err;
-	} else if (virtio_has_feature(vdev, VIRTIO_NET_F_MAC) &&
-		   !virtio_has_feature(vdev, VIRTIO_F_VERSION_1)) {
-		/* Legacy devices take it byte by byte from their config space. */
-		for (i = 0; i < ETH_ALEN; i++)
-			virtio_cwrite8(vdev, offsetof(struct virtio_net_config, mac) + i,
-				       addr->sa_data[i]);
-	}
-	eth_commit_mac_addr_change(dev, p);
-	return 0;
+	err = eth_prepare_mac_addr_change(dev, p) ?:
+	      vnet_ctrl_set_mac(netdev_priv(dev), addr->sa_data);
+	if (!err)
+		eth_commit_mac_addr_change(dev, p);
+	return err;
 }
 
 /* Runs under the address lock, where nothing may sleep: leave it to a work. */

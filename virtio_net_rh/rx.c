@@ -236,7 +236,10 @@ static bool collect(struct vnet_rxq *rxq, struct sk_buff *skb, unsigned int more
 		}
 		more--;
 		slot = (unsigned long)ctx;
-		if (len <= VNET_RX_CAPACITY(slot) && skb->len + len <= VNET_RX_MAX_FRAME) {
+		if (!len) {
+			/* A fragment of nothing is more than some of the stack can take. */
+			why = VNET_RX_SHORT;
+		} else if (len <= VNET_RX_CAPACITY(slot) && skb->len + len <= VNET_RX_MAX_FRAME) {
 			if (append(rxq, skb, &tail, buf, len, slot))
 				continue;
 			why = VNET_RX_ALLOC_FAIL;
@@ -343,7 +346,9 @@ static bool deliver(struct vnet_rxq *rxq, struct sk_buff *skb,
 		drop(rxq, stat_of(err), 0);
 		goto free;
 	}
-	skb_record_rx_queue(skb, rxq->index);
+	/* RPS warns of a queue that is not in use; the device may use it all the same. */
+	if (likely(rxq->index < READ_ONCE(vn->dev->real_num_rx_queues)))
+		skb_record_rx_queue(skb, rxq->index);
 	skb->protocol = eth_type_trans(skb, vn->dev);
 	napi_gro_receive(&rxq->napi, skb);
 	return true;
@@ -460,7 +465,7 @@ int vnet_rx_poll(struct napi_struct *napi, int budget)
 	unsigned int opaque;
 	int done;
 
-	vnet_tx_clean_from_rx(&vn->txq[rxq->index], budget);
+	vnet_tx_try_clean(&vn->txq[rxq->index], budget);
 	if (!budget)
 		return 0;
 
@@ -470,6 +475,9 @@ int vnet_rx_poll(struct napi_struct *napi, int budget)
 			schedule_delayed_work(&vn->refill_work, VNET_RX_STARVED_DELAY);
 	if (done == budget)
 		return done;
+	/* It may break while the ring is full, and no refill would ever meet it. */
+	if (unlikely(virtqueue_is_broken(vq)))
+		vnet_report_broken(vn);
 
 	/*
 	 * Interrupts first, the end of the poll second, the last look third: a
@@ -488,7 +496,8 @@ static ssize_t mergeable_rx_buffer_size_show(struct netdev_rx_queue *queue, char
 	struct vnet *vn = netdev_priv(queue->dev);
 	unsigned int i = get_netdev_rx_queue_index(queue);
 
-	return sysfs_emit(buf, "%lu\n", VNET_RX_CAPACITY((unsigned long)vn->rxq[i].slot));
+	return sysfs_emit(buf, "%lu\n",
+			  VNET_RX_CAPACITY((unsigned long)READ_ONCE(vn->rxq[i].slot)));
 }
 
 static struct rx_queue_attribute mergeable_rx_buffer_size_attribute =

@@ -7,6 +7,7 @@
 #include <vrh/log.h>
 
 #include <linux/tcp.h>
+#include <net/dst.h>
 #include <net/tcp.h>
 
 #include "virtio_net_rh.h"
@@ -90,6 +91,9 @@ static int post(struct vnet_txq *txq, struct sk_buff *skb)
 {
 	int n, err;
 
+	/* What user space lent must be back soon; see disown(). */
+	if (!txq->vn->napi_tx && skb_orphan_frags(skb, GFP_ATOMIC))
+		return -ENOMEM;
 	n = map_packet(txq, skb);
 	if (n < 0)
 		return n;
@@ -128,11 +132,36 @@ static void reclaim(struct vnet_txq *txq, int budget)
 	if (!packets)
 		return;
 
-	netdev_tx_completed_queue(txq->nq, packets, bytes);
+	if (txq->vn->napi_tx)
+		netdev_tx_completed_queue(txq->nq, packets, bytes);
 	flags = u64_stats_update_begin_irqsave(&txq->syncp);
 	u64_stats_add(&txq->stat[VNET_TX_PACKETS], packets);
 	u64_stats_add(&txq->stat[VNET_TX_BYTES], bytes);
 	u64_stats_update_end_irqrestore(&txq->syncp, flags);
+}
+
+/*
+ * With napi_tx=0 no interrupt says when a packet was sent, and it may stay in
+ * the ring until the next one comes. So all that would wait for it, or go away
+ * under it, is let go of when it is sent: socket, route, connection.
+ */
+static void disown(struct sk_buff *skb)
+{
+	skb_orphan(skb);
+	skb_dst_drop(skb);
+	nf_reset_ct(skb);
+}
+
+/*
+ * Books a packet that was posted. A byte queue limit needs completions in time,
+ * so there is none with napi_tx=0. Returns whether it is time for a kick.
+ */
+static bool book(struct vnet_txq *txq, struct sk_buff *skb, unsigned int bytes, bool more)
+{
+	if (likely(txq->vn->napi_tx))
+		return __netdev_tx_sent_queue(txq->nq, bytes, more);
+	disown(skb);
+	return !more;
 }
 
 static void wake_if_room(struct vnet_txq *txq)
@@ -191,7 +220,7 @@ netdev_tx_t vnet_xmit(struct sk_buff *skb, struct net_device *dev)
 		/* Packets before this one may still wait for their kick. */
 		kick = !more;
 	} else {
-		kick = __netdev_tx_sent_queue(txq->nq, bytes, more);
+		kick = book(txq, skb, bytes, more);
 		stop_if_full(txq);
 		kick |= netif_xmit_stopped(txq->nq);
 	}
@@ -200,6 +229,9 @@ netdev_tx_t vnet_xmit(struct sk_buff *skb, struct net_device *dev)
 
 	if (virtqueue_kick_prepare(txq->vq) && virtqueue_notify(txq->vq))
 		vnet_tx_count(txq, VNET_TX_KICKS, 1);
+	/* Without, stop_if_full() has asked for the only interrupt that is wanted. */
+	if (!vn->napi_tx)
+		return NETDEV_TX_OK;
 	/* Much is done already, and no interrupt will tell: poll. */
 	if (unlikely(!virtqueue_enable_cb_delayed(txq->vq)))
 		vnet_napi_schedule(&txq->napi, txq->vq);
@@ -225,6 +257,11 @@ void vnet_tx_done(struct virtqueue *vq)
  * @napi: of a struct vnet_txq
  * @budget: 0 from netpoll
  *
+ * netpoll comes also when nobody scheduled NAPI, and perhaps in a message of
+ * somebody who holds the lock of the queue on this CPU. So it gets a reclaim
+ * if the lock is free, and the callbacks stay as they are: if they were turned
+ * off here, no poll would follow that turns them on.
+ *
  * Context: softirq.
  * Return: 0; a reclaim is not counted against the budget.
  */
@@ -234,6 +271,11 @@ int vnet_tx_poll(struct napi_struct *napi, int budget)
 	struct virtqueue *vq = txq->vq;
 	unsigned int opaque;
 	bool done;
+
+	if (!budget) {
+		vnet_tx_try_clean(txq, 0);
+		return 0;
+	}
 
 	__netif_tx_lock(txq->nq, raw_smp_processor_id());
 	virtqueue_disable_cb(vq);
@@ -251,16 +293,16 @@ int vnet_tx_poll(struct napi_struct *napi, int budget)
 }
 
 /**
- * vnet_tx_clean_from_rx() - reclaim while the receive queue is polled anyway
+ * vnet_tx_try_clean() - reclaim while the receive queue is polled anyway
  * @txq: the other half of the pair
  * @budget: of the poll
  *
  * An answer often arrives with the completion of its question; this saves the
  * second poll. If somebody is sending, that one reclaims.
  *
- * Context: softirq.
+ * Context: softirq, or netpoll with a budget of 0.
  */
-void vnet_tx_clean_from_rx(struct vnet_txq *txq, int budget)
+void vnet_tx_try_clean(struct vnet_txq *txq, int budget)
 {
 	if (txq->index >= READ_ONCE(txq->vn->pairs) || !__netif_tx_trylock(txq->nq))
 		return;

@@ -243,6 +243,7 @@ struct vnet_ctrl {
  * @hdr_allow: what a received header may ask for, VNET_ALLOW_*
  * @mergeable: a packet may take several buffers (MRG_RXBUF)
  * @any_layout: header and packet may share a descriptor
+ * @napi_tx: interrupts tell of sent packets (module parameter)
  * @max_pairs: queue pairs that the device has
  * @pairs: queue pairs in use; under rtnl
  * @state: under rtnl
@@ -255,7 +256,8 @@ struct vnet_ctrl {
  * @ctrl: control virtqueue
  * @speed: Mbit/s or SPEED_UNKNOWN
  * @duplex: DUPLEX_*
- * @broken: a virtqueue broke and the user has been told
+ * @broken: a virtqueue broke
+ * @broken_told: and the user has been told
  * @offloads: guest offloads that are on, bits of VIRTIO_NET_F_GUEST_*
  * @vlans: VLAN ids in the device's filter; under rtnl
  */
@@ -269,6 +271,7 @@ struct vnet {
 	unsigned int hdr_allow;
 	bool mergeable;
 	bool any_layout;
+	bool napi_tx;
 
 	/* Configuration. */
 	unsigned int max_pairs;
@@ -284,6 +287,7 @@ struct vnet {
 	u32 speed;
 	u8 duplex;
 	bool broken;
+	bool broken_told;
 	u64 offloads;
 	DECLARE_BITMAP(vlans, VLAN_N_VID);
 };
@@ -330,6 +334,7 @@ bool vnet_param_csum(void);
 bool vnet_param_gso(void);
 
 /* link.c */
+void vnet_read_mac(struct vnet *vn);
 void vnet_read_speed(struct vnet *vn);
 void vnet_report_broken(struct vnet *vn);
 void vnet_config_work(struct work_struct *work);
@@ -341,6 +346,7 @@ int vnet_alloc_queues(struct vnet *vn);
 void vnet_free_queues(struct vnet *vn);
 void vnet_napi_add(struct vnet *vn, int weight);
 void vnet_napi_del(struct vnet *vn);
+int vnet_register(struct vnet *vn);
 void vnet_start(struct vnet *vn);
 void vnet_stop(struct vnet *vn);
 void vnet_spread_queues(struct vnet *vn);
@@ -362,7 +368,7 @@ unsigned int vnet_rx_max_mtu(struct virtio_device *vdev);
 netdev_tx_t vnet_xmit(struct sk_buff *skb, struct net_device *dev);
 void vnet_tx_done(struct virtqueue *vq);
 int vnet_tx_poll(struct napi_struct *napi, int budget);
-void vnet_tx_clean_from_rx(struct vnet_txq *txq, int budget);
+void vnet_tx_try_clean(struct vnet_txq *txq, int budget);
 void vnet_tx_restart(struct vnet_txq *txq);
 void vnet_tx_drain(struct vnet_txq *txq);
 void vnet_tx_free_buf(struct virtqueue *vq, void *buf);
