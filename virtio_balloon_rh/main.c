@@ -12,6 +12,7 @@
 #include <linux/virtio_ring.h>
 
 #include "compat.h"
+#include <vrh/device.h>
 #include <vrh/feature.h>
 #include "virtio_balloon_rh.h"
 
@@ -372,7 +373,7 @@ void vbal_fail(struct vbal *vb, const char *why)
 		why);
 	/* Stops whoever would add buffers or notify after the reset. */
 	virtio_break_device(vb->vdev);
-	virtio_reset_device(vb->vdev);
+	vrh_device_stop(vb->vdev);
 	vbal_set_state(vb, VBAL_DEAD);
 	/* No work may come for what was asked last. */
 	vbal_awake_stop(vb);
@@ -435,7 +436,7 @@ static int vbal_start(struct vbal *vb)
 	return 0;
 
 err_vqs:
-	virtio_reset_device(vb->vdev);
+	vrh_device_stop(vb->vdev);
 	vbal_del_vqs(vb);
 	return err;
 }
@@ -446,12 +447,12 @@ static void vbal_stop(struct vbal *vb)
 	vbal_quiesce(vb->vdev);
 	/* A restore that failed has left no queues. */
 	if (!vb->inflate.vq) {
-		virtio_reset_device(vb->vdev);
+		vrh_device_stop(vb->vdev);
 		return;
 	}
 	vbal_engine_empty(vb);
 	vbal_publish(vb);
-	virtio_reset_device(vb->vdev);
+	vrh_device_stop(vb->vdev);
 	vbal_del_vqs(vb);
 }
 

@@ -15,6 +15,7 @@
 
 #include "compat.h"
 
+#include <vrh/device.h>
 #include <vrh/feature.h>
 #include <vrh/param.h>
 
@@ -304,7 +305,7 @@ static void vblk_shut_down(struct vblk *vblk)
 	vblk_set_state(vblk, VBLK_DEAD);
 	mutex_unlock(&vblk->reset_lock);
 
-	vblk_stop_device(vblk);
+	vrh_device_stop(vblk->vdev);
 	cancel_delayed_work_sync(&vblk->reaper);
 }
 
@@ -412,9 +413,7 @@ out_free:
 	vdev->priv = NULL;
 	kfree(vblk);
 out:
-	/* The reset in there would wait for ever for the status of an absent device. */
-	if (!vblk_is_absent(vdev))
-		vrh_probe_failed(vdev);
+	vrh_probe_failed(vdev);
 	return err;
 }
 
@@ -442,7 +441,7 @@ static int vblk_freeze(struct virtio_device *vdev)
 	if (vblk_set_state(vblk, VBLK_FROZEN)) {
 		/* Quiesced and not frozen: requests may queue up, nobody sleeps on a freeze. */
 		blk_mq_quiesce_queue(vblk->disk->queue);
-		vblk_stop_device(vblk);
+		vrh_device_stop(vblk->vdev);
 		vblk_del_vqs(vblk);
 	}
 	mutex_unlock(&vblk->reset_lock);

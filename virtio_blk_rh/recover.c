@@ -5,14 +5,12 @@
  * device back is not here yet.
  */
 #include <vrh/log.h>
+#include <vrh/device.h>
 #include <linux/virtio_config.h>
 
 #include "compat.h"
 
 #include "virtio_blk_rh.h"
-
-/* All ones is what a bus answers in place of a device that is not there. */
-#define VBLK_STATUS_ABSENT	0xff
 
 /**
  * vblk_set_state() - the only place where a disk changes its state
@@ -31,17 +29,6 @@ bool vblk_set_state(struct vblk *vblk, enum vblk_state to)
 		return false;
 	WRITE_ONCE(vblk->state, to);
 	return true;
-}
-
-/**
- * vblk_is_absent() - is the device gone from its bus?
- * @vdev: device
- *
- * Context: process context; reads the device's status.
- */
-bool vblk_is_absent(struct virtio_device *vdev)
-{
-	return vdev->config->get_status(vdev) == VBLK_STATUS_ABSENT;
 }
 
 /**
@@ -65,7 +52,7 @@ bool vblk_is_lost(struct vblk *vblk)
 		return false;
 
 	status = vblk->vdev->config->get_status(vblk->vdev);
-	if (status == VBLK_STATUS_ABSENT || !(status & VIRTIO_CONFIG_S_DRIVER_OK) ||
+	if (status == VRH_STATUS_ABSENT || !(status & VIRTIO_CONFIG_S_DRIVER_OK) ||
 	    (status & VIRTIO_CONFIG_S_NEEDS_RESET))
 		return true;
 	for (i = 0; i < vblk->nr_vqs; i++)
@@ -84,28 +71,6 @@ void vblk_suspect(struct vblk *vblk)
 {
 	if (READ_ONCE(vblk->state) == VBLK_LIVE)
 		mod_delayed_work(vblk_workqueue, &vblk->reaper, 0);
-}
-
-/**
- * vblk_stop_device() - take the rings and the buffers back from the device
- * @vblk: disk
- *
- * After this the device touches neither, and no callback runs. A device that is
- * absent cannot touch them anyway, and the core's reset would wait for ever for
- * its status to become zero.
- *
- * Context: may sleep.
- */
-void vblk_stop_device(struct vblk *vblk)
-{
-	struct virtio_device *vdev = vblk->vdev;
-
-	if (!vblk_is_absent(vdev)) {
-		virtio_reset_device(vdev);
-	} else {
-		virtio_break_device(vdev);
-		virtio_synchronize_cbs(vdev);
-	}
 }
 
 /* End with an error what the device had not used when it was stopped. */
@@ -155,7 +120,7 @@ void vblk_give_up(struct vblk *vblk, const char *why)
 		/* What the host did finish keeps its own status. */
 		for (i = 0; i < vblk->nr_vqs; i++)
 			vblk_drain(&vblk->vqs[i]);
-		vblk_stop_device(vblk);
+		vrh_device_stop(vblk->vdev);
 		for (i = 0; i < vblk->nr_vqs; i++)
 			failed += vblk_fail_inflight(&vblk->vqs[i]);
 	} else {

@@ -290,8 +290,6 @@ void vblk_release_io(struct vblk *vblk);
 /* recover.c: the state of a device, and its end if it does not answer */
 
 bool vblk_set_state(struct vblk *vblk, enum vblk_state to);
-void vblk_stop_device(struct vblk *vblk);
-bool vblk_is_absent(struct virtio_device *vdev);
 bool vblk_is_lost(struct vblk *vblk);
 void vblk_suspect(struct vblk *vblk);
 void vblk_give_up(struct vblk *vblk, const char *why);

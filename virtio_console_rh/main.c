@@ -14,6 +14,7 @@
 #include <linux/virtio_ids.h>
 
 #include "compat.h"
+#include <vrh/device.h>
 #include <vrh/feature.h>
 #include "virtio_console_rh.h"
 
@@ -310,7 +311,7 @@ static void vcon_quiesce(struct vcon_device *vcon, enum vcon_state state)
 	}
 	vcon_ctrl_detach(vcon);
 	synchronize_rcu();
-	virtio_reset_device(vcon->vdev);
+	vrh_device_stop(vcon->vdev);
 	/* An interrupt may have queued them before it could see the new state. */
 	cancel_work_sync(&vcon->ctrl.work);
 	cancel_work_sync(&vcon->config_work);

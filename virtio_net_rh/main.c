@@ -14,6 +14,7 @@
 
 #include "compat.h"
 
+#include <vrh/device.h>
 #include <vrh/feature.h>
 #include <vrh/param.h>
 
@@ -308,7 +309,7 @@ static void del_vqs(struct vnet *vn)
 	unsigned int i;
 	void *buf;
 
-	virtio_reset_device(vn->vdev);
+	vrh_device_stop(vn->vdev);
 	vnet_ctrl_reclaim(vn, ctrl);
 	for (i = 0; i < vn->max_pairs; i++) {
 		struct vnet_rxq *rxq = &vn->rxq[i];
@@ -458,7 +459,7 @@ static void vnet_remove(struct virtio_device *vdev)
 	if (vn->state != VNET_GONE)
 		del_vqs(vn);
 	else
-		virtio_reset_device(vdev);
+		vrh_device_stop(vdev);
 	vnet_napi_del(vn);
 	vnet_ctrl_free(vn);
 	vnet_free_queues(vn);

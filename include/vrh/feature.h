@@ -150,20 +150,4 @@ static inline int vrh_features_print(struct virtio_device *vdev, const struct vr
 	}										\
 	static DEVICE_ATTR_RO(features)
 
-/**
- * vrh_probe_failed() - leave the device to the next driver
- * @vdev: device that the driver could not take
- *
- * After a failing probe the core tries the next driver, but it neither
- * resets the device nor clears DRIVER and FEATURES_OK for it. Call this last in
- * the error path of probe(), when the virtqueues are gone.
- *
- * Context: process context.
- */
-static inline void vrh_probe_failed(struct virtio_device *vdev)
-{
-	virtio_reset_device(vdev);
-	virtio_add_status(vdev, VIRTIO_CONFIG_S_ACKNOWLEDGE);
-}
-
 #endif

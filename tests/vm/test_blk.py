@@ -381,7 +381,7 @@ def test_surprise_removal_ends_requests_with_an_error(lab, take):
     disk = node(guest, "disk0")
     device = device_of(guest, disk)
     reader = stuck_reader(guest, disk)
-    power_off(guest, device)
+    binding.power_off(guest, device)
     assert guest.sh(f"dd if=/sys/bus/pci/devices/{device.pci}/config bs=2 count=1 status=none | "
                     "od -An -tx2").strip() == "ffff"
     removed = guest.run(f"echo 1 >/sys/bus/pci/devices/{device.pci}/remove", timeout=60)
@@ -389,21 +389,6 @@ def test_surprise_removal_ends_requests_with_an_error(lab, take):
     result = reader.wait()
     assert result.status == 1 and "Input/output error" in result.stderr, result
     assert guest.run("modprobe -r virtio_blk_rh", timeout=30).ok
-
-
-def power_off(guest, device):
-    """Switches the power of a device's slot off behind the driver's back (Slot Control)."""
-    guest.run(["/usr/bin/python3", "-c", f"""
-import os
-port = os.path.basename(os.path.dirname(os.path.realpath("/sys/bus/pci/devices/{device.pci}")))
-with open(f"/sys/bus/pci/devices/{{port}}/config", "r+b", buffering=0) as f:
-    config = f.read(256)
-    at = config[0x34]
-    while config[at] != 0x10:
-        at = config[at + 1]
-    f.seek(at + 0x18)
-    f.write((int.from_bytes(config[at + 0x18:at + 0x1a], "little") | 0x400).to_bytes(2, "little"))
-"""], check=True)
 
 
 def test_function_reset_is_survived(lab, take):

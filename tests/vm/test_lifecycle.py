@@ -181,6 +181,26 @@ def test_hot_unplug_and_plug_under_load(lab, take, driver):
         check(guest, exercises)
 
 
+@pytest.mark.own_guest
+def test_surprise_removal_under_load(lab):
+    """Busy devices are pulled out, not asked for: every removal ends, every module unloads."""
+    # The core warns when a device that is gone does not read as reset (virtio_dev_remove).
+    exercises = {kind: workout.WORKOUTS[kind]() for kind in KINDS}
+    guest = lab.boot(devices=[part for one in exercises.values() for part in one.parts],
+                     allowed=[r"virtio_dev_remove", r"Call Trace"])
+    for kind in KINDS:
+        binding.take(guest, kind, "ours")
+    check(guest, exercises)
+    with load(guest, exercises):
+        for exercise in exercises.values():
+            device = exercise.device(guest)
+            binding.power_off(guest, device)
+            removed = guest.run(f"echo 1 >/sys/bus/pci/devices/{device.pci}/remove", timeout=90)
+            assert removed.ok and removed.seconds < 60, (device, removed)
+    assert drivers(guest) == {}
+    unload(guest, *KINDS)
+
+
 def test_disabled_modules_leave_the_devices(lab, take):
     """With enable=0 a module loads, says so, binds nothing; the in-tree driver serves."""
     guest, exercises = boot(lab, driver="in-tree")

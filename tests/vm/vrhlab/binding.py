@@ -106,3 +106,21 @@ def take(guest, kind, which="ours", name=None):
     if not taken:
         raise host.LabError(f"the guest has no {kind} device" + (f" {name}" if name else ""))
     return taken
+
+
+def power_off(guest, device):
+    """Switches the power of a hot-plug slot off behind the driver's back (Slot Control).
+
+    The device reads as all ones from then on, as one that was pulled out.
+    """
+    guest.run(["/usr/bin/python3", "-c", f"""
+import os
+port = os.path.basename(os.path.dirname(os.path.realpath("/sys/bus/pci/devices/{device.pci}")))
+with open(f"/sys/bus/pci/devices/{{port}}/config", "r+b", buffering=0) as f:
+    config = f.read(256)
+    at = config[0x34]
+    while config[at] != 0x10:
+        at = config[at + 1]
+    f.seek(at + 0x18)
+    f.write((int.from_bytes(config[at + 0x18:at + 0x1a], "little") | 0x400).to_bytes(2, "little"))
+"""], check=True)

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Stopping a device that may be gone, and leaving it to the next driver. */
+#ifndef VRH_DEVICE_H
+#define VRH_DEVICE_H
+
+#include <linux/virtio.h>
+#include <linux/virtio_config.h>
+
+/* What a status register reads as when nothing is behind it any more. */
+#define VRH_STATUS_ABSENT	0xff
+
+/**
+ * vrh_device_absent() - is the device gone from its bus?
+ * @vdev: device
+ *
+ * Context: process context; reads the device's status.
+ */
+static inline bool vrh_device_absent(struct virtio_device *vdev)
+{
+	return vdev->config->get_status(vdev) == VRH_STATUS_ABSENT;
+}
+
+/**
+ * vrh_device_stop() - take rings and buffers back from the device
+ * @vdev: device
+ *
+ * After this the device touches neither, and no callback of a virtqueue runs. A
+ * device that is absent cannot touch them anyway, and the core's reset would
+ * wait for ever for its status to become zero.
+ *
+ * Context: process context, may sleep.
+ */
+static inline void vrh_device_stop(struct virtio_device *vdev)
+{
+	if (!vrh_device_absent(vdev)) {
+		virtio_reset_device(vdev);
+		return;
+	}
+	virtio_break_device(vdev);
+	virtio_synchronize_cbs(vdev);
+}
+
+/**
+ * vrh_probe_failed() - leave the device to the next driver
+ * @vdev: device that the driver could not take
+ *
+ * After a failing probe the core tries the next driver, but it neither
+ * resets the device nor clears DRIVER and FEATURES_OK for it. Call this last in
+ * the error path of probe(), when the virtqueues are gone.
+ *
+ * Context: process context.
+ */
+static inline void vrh_probe_failed(struct virtio_device *vdev)
+{
+	if (vrh_device_absent(vdev))
+		return;
+	virtio_reset_device(vdev);
+	virtio_add_status(vdev, VIRTIO_CONFIG_S_ACKNOWLEDGE);
+}
+
+#endif
