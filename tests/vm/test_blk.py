@@ -353,6 +353,28 @@ def test_unbind_ends_when_the_host_has_stopped(lab, take):
     guest.run(f"dd if=/dev/{disk} of=/dev/null bs=1M count=8 iflag=direct status=none", check=True)
 
 
+def test_bind_ends_when_the_host_has_stopped(lab, take):
+    """A host that does not answer the partition scan costs the bind its time limit, no more."""
+    guest = shared(lab)
+    take(guest, "blk")
+    disk = node(guest, "disk0")
+    device = device_of(guest, disk)
+    binding.unbind(guest, device)
+    throttle(guest, "disk0", bps=1)
+    try:
+        # The first read is let through, a search for partitions needs more than one.
+        bound = guest.run(f"echo {device.name} >/sys/bus/virtio/drivers/virtio_blk_rh/bind",
+                          timeout=100)
+    finally:
+        throttle(guest, "disk0")
+    assert not bound.ok and not bound.timeout and bound.seconds < 90, bound
+    assert "host does not answer" in guest.sh("dmesg")
+    for driver in ("virtio_blk", "virtio_blk_rh"):
+        take(guest, "blk", driver)
+        guest.run(f"dd if=/dev/{node(guest, 'disk0')} of=/dev/null bs=1M count=8 iflag=direct "
+                  "status=none", check=True)
+
+
 def test_serial_of_a_stopped_host_does_not_wait_for_ever(lab, take):
     """Reading serial while the host holds every request ends with an error in bounded time."""
     guest = shared(lab)

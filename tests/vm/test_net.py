@@ -213,6 +213,30 @@ def test_streams_both_ways(lab, take, driver, pairs):
         assert_no_errors(guest, name)
 
 
+def test_streams_without_transmit_interrupts(lab, take):
+    """napi_tx=0, as with the in-tree driver: data is right both ways, no byte queue limits."""
+    guest, tap, name = shared(lab, take)
+    parameter = "/sys/module/virtio_net_rh/parameters/napi_tx"
+    device, = binding.devices(guest, "net")
+    guest.sh(f"echo 0 >{parameter}")
+    try:
+        binding.unbind(guest, device)
+        guest.sh("dmesg -C")
+        assert binding.bind(guest, device, "virtio_net_rh")
+        name = up(guest, tap)
+        assert "napi_tx=0" in guest.sh("dmesg")
+        iperf(guest, tap, "-P", "4", seconds=2)
+        to_host(guest, tap, 8 * MIB)
+        to_guest(guest, tap, 8 * MIB)
+        limits = guest.sh(f"cat /sys/class/net/{name}/queues/tx-*/byte_queue_limits/inflight")
+        assert limits.split() == ["0", "0"]
+        assert_no_errors(guest, name)
+    finally:
+        guest.sh(f"echo 1 >{parameter}")
+        binding.unbind(guest, device)
+        binding.bind(guest, device, "virtio_net_rh")
+
+
 def test_offloads_are_used(lab, take, driver):
     """A bulk transfer goes in GSO packets both ways, not frame by frame."""
     guest, tap, name = shared(lab, take, driver)

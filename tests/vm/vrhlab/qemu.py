@@ -23,9 +23,20 @@ def accelerator():
     return "tcg,thread=multi" if name == "tcg" else name
 
 
+def processor():
+    """All that the accelerator has.
+
+    Without x2APIC under TCG: there QEMU 10.0 loses an end of interrupt now and then. The
+    timer's vector stays in service (`info lapic`), and a guest with two CPUs stands still.
+    Seen in rounds of hot plug with a busy disk: with x2APIC after 5, 39 and 65 rounds,
+    without it never in 218.
+    """
+    return "max,-x2apic" if accelerator().startswith("tcg") else "max"
+
+
 def machine(smp, mem, cpu=None, kind="q35"):
     """The machine: no default devices; qboot, as it does not touch virtio devices first."""
-    words = ["-accel", accelerator(), "-M", kind, "-cpu", cpu or "max", "-smp", str(smp),
+    words = ["-accel", accelerator(), "-M", kind, "-cpu", cpu or processor(), "-smp", str(smp),
              "-m", str(mem), "-nodefaults", "-display", "none", "-no-reboot"]
     if FIRMWARE.exists():
         words += ["-bios", str(FIRMWARE)]
