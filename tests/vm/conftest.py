@@ -201,8 +201,8 @@ def pytest_collection_modifyitems(items):
     Those with guests of their own come last, as each ends the shared one. The slowest
     kernel is first: under xdist its groups must not be what everybody waits for.
     """
-    slow_first = [*reversed(KERNELS), None]
-    items.sort(key=lambda item: (slow_first.index(_param(item, "kernel")), str(item.path),
+    items.sort(key=lambda item: (-KERNELS.index(_param(item, "kernel"))
+                                 if _param(item, "kernel") in KERNELS else 1, str(item.path),
                                  item.get_closest_marker("own_guest") is not None,
                                  _param(item, "driver") != "in-tree"))
 
