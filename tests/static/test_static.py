@@ -110,7 +110,7 @@ def test_modinfo_is_complete(module):
 
 
 def test_probes_are_asked_and_used():
-    """Each probe's answer is used, each used answer has its probe, each says why it is asked."""
+    """Each probe is used and each used answer has its probe; each says where the answer changes."""
     probes = {p.stem: p for p in files("compat/probes/*.c") if not p.stem.startswith("_must_")}
     exports = {line.split("#")[0].strip() for line in text(REPO / "compat/exports").splitlines()}
     exports.discard("")
@@ -119,9 +119,19 @@ def test_probes_are_asked_and_used():
     exported = set(re.findall(r"\bVRH_EXPORT_([A-Z0-9_]+)", code))
     assert have == {name.upper() for name in probes}
     assert exported == {name.upper() for name in exports}
-    for path in probes.values():
-        comment = re.search(r"/\*(.*?)\*/", text(path), flags=re.S)
-        assert comment and re.search(r"\d+\.\d+", comment.group()), f"{path.name}: since when?"
+    recorded = {question.strip("`"): marks for question, marks in matrix().items()}
+    assert sorted({n for n in recorded if not n.startswith("E ")}) == sorted(probes)
+    for name, path in probes.items():
+        said = re.search(r"/\*[\s*]*In (\S+), not in (\S+):", text(path))
+        assert said, f"{path.name}: in which test kernels?"
+        assert [recorded[name].get(kernel) for kernel in said.groups()] == ["yes", "no"], path.name
+
+
+def matrix():
+    """{question: {kernel: "yes" or "no"}} of compat/MATRIX.md."""
+    head, _, _, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in
+                         text(REPO / "compat/MATRIX.md").splitlines() if line.startswith("|")]
+    return {row[0]: dict(zip(head[1:], row[1:])) for row in rows}
 
 
 def test_nothing_names_this_machine():
