@@ -101,7 +101,8 @@ def report(results, clock_result):
                 continue
             for driver, found in sides.items():
                 rate, kicks, interrupts = found[phase.name]
-                rows.append((name, phase.operation, driver, f"{rate:,.0f} {units[phase.name]}",
+                what = f"{phase.name}, {phase.operation}"
+                rows.append((name, what, driver, f"{rate:,.0f} {units[phase.name]}",
                              stats.number(kicks), stats.number(interrupts)))
         features += [f"  {driver}: {found['features']}" for driver, found in sides.items()
                      if "features" in found]
