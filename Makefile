@@ -1,19 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # virtio-rh: what a person types. kbuild's own entry is the file Kbuild.
 
+ifneq ($(words $(CURDIR))$(findstring :,$(CURDIR)),1)
+$(error virtio-rh: the kernel's build system takes no path with white space or a colon: $(CURDIR))
+endif
+
 VERSION := $(shell cat VERSION)
 KVER ?= $(shell uname -r)
 KDIR ?= /lib/modules/$(KVER)/build
 DESTDIR ?=
+INSTALL_MOD_PATH ?= $(DESTDIR)
 MODDIR ?= updates
 V ?= 0
 
-# MODULE_VERSION of a development tree names its commit; a release, an unpacked
-# tarball and a DKMS tree say VERSION alone.
-GITREV := $(shell git -C $(CURDIR) describe --always --dirty --abbrev=10 2>/dev/null)
+# MODULE_VERSION of a checkout names its commit; an unpacked tarball and a DKMS
+# tree say VERSION alone.
+GITREV := $(if $(wildcard .git),$(shell git -c safe.directory='*' describe --always --dirty \
+	--abbrev=10 --exclude='*' 2>/dev/null))
 VRH_VERSION ?= $(VERSION)$(if $(GITREV),+g$(GITREV))
 
-PYTHON := /usr/bin/python3
+# "+" before it in a recipe: otherwise make -j would not reach the build.
 KBUILD = $(MAKE) -C $(KDIR) M=$(CURDIR) V=$(V) VRH_VERSION=$(VRH_VERSION)
 STRICT := W=1 VRH_WERROR=y
 
@@ -23,19 +29,33 @@ PAIRS ?= 5
 
 DKMS ?= dkms
 DKMS_NAME := virtio-rh
-DKMS_SRC := $(DESTDIR)/usr/src/$(DKMS_NAME)-$(VERSION)
+DKMS_THIS := -m $(DKMS_NAME) -v $(VERSION)
+DKMS_SRC := $(abspath $(DESTDIR)/usr/src/$(DKMS_NAME)-$(VERSION))
 DKMS_FILES := Kbuild Makefile VERSION LICENSE dkms.conf compat include packaging \
 	virtio_net_rh virtio_blk_rh virtio_console_rh virtio_balloon_rh pvclock
+# With DESTDIR nothing outside it is read or written, but the kernel's headers.
+DKMS_RUN = $(DKMS) $(if $(DESTDIR),--sourcetree $(abspath $(DESTDIR)/usr/src) \
+	--dkmstree $(abspath $(DESTDIR)/var/lib/dkms) --installtree $(abspath $(DESTDIR)/lib/modules))
+
+# What a build leaves, as an expression of find.
+OUTPUT := -name .git -prune -o -type f \( -name '*.o' -o -name '*.ko' -o -name '*.mod' \
+	-o -name '*.mod.c' -o -name '.*.cmd' -o -name '.*.d' -o -name '*.symvers' \
+	-o -name modules.order -o -name '*.pyc' -o -name '.checkpatch-camelcase.*' \
+	-o -path '*/compat/all.c' -o -path '*/compat/config.h' -o -path '*/compat/probe.log' \) \
+	-exec rm -f {} +
 
 .DEFAULT_GOAL := help
+# Two targets at a time would build in the same place; one alone uses all of -j.
+.NOTPARALLEL:
 
 help:		## list the targets
 	@echo 'virtio-rh $(VRH_VERSION): virtio drivers for guests on KVM'
 	@echo
 	@sed -n 's/^\([a-z_-]*\):.*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 	@echo
-	@echo 'Variables: KVER (default: the running kernel) or KDIR choose the kernel to build for;'
-	@echo 'KERNEL (6.1, 6.12, 7.3, debug) the guest of bench and kunit; V=1 shows commands.'
+	@echo 'Variables: KVER (default: the running kernel) or KDIR (its headers) choose the kernel to'
+	@echo 'build for; KERNEL (6.1, 6.12, 7.3, debug) the guest of demo and bench; BENCH, PAIRS what'
+	@echo 'is measured and how often; DESTDIR where installing goes; V=1 shows commands.'
 
 $(KDIR)/Makefile:
 	@echo 'virtio-rh: no kernel headers in $(KDIR)' >&2
@@ -43,16 +63,16 @@ $(KDIR)/Makefile:
 	@false
 
 modules: $(KDIR)/Makefile	## build the five modules, warnings are errors
-	$(KBUILD) $(STRICT) KUNIT=$(KUNIT) modules
+	+$(KBUILD) $(STRICT) KUNIT=$(KUNIT) modules
 
-dkms: $(KDIR)/Makefile	## build as DKMS does, in its own copy of the tree
-	packaging/dkms-build $(KVER) $(KDIR)
+dkms: $(KDIR)/Makefile	## what DKMS runs in its own copy of the tree
+	+packaging/dkms-build $(KVER) $(KDIR)
 
 sparse: $(KDIR)/Makefile	## check the modules with sparse, endianness included
 	tests/static/sparse $(KDIR)
 
 matrix: $(KDIR)/Makefile	## print what the kernel has of what compat/ asks for
-	@$(KBUILD) -s vrh-modules= modules
+	+@$(KBUILD) -s vrh-modules= modules
 	@sed -n 's/^#define \(VRH_[A-Z0-9_]*\) 1/\1 yes/p; s,^/\* \(VRH_[A-Z0-9_]*\): no \*/,\1 no,p' compat/config.h
 
 checkpatch:	## check the style with the newest kernel's checkpatch.pl --strict
@@ -62,30 +82,41 @@ check:		## everything: static checks, builds, DKMS, KUnit, guests
 	tests/check
 
 demo:		## boot a guest, move data through all five modules, print a table
-	tests/demo --kernel $(KERNEL)
+	tests/demo --kernel '$(KERNEL)'
 
 bench:		## in-tree against ours: make bench BENCH=blk KERNEL=6.12 PAIRS=5
-	bench/bench $(BENCH) --kernel $(KERNEL) --pairs $(PAIRS)
+	bench/bench '$(BENCH)' --kernel '$(KERNEL)' --pairs '$(PAIRS)'
 
 modules_install: $(KDIR)/Makefile	## copy built modules below INSTALL_MOD_PATH, no depmod
-	$(KBUILD) INSTALL_MOD_DIR=$(MODDIR) DEPMOD=true modules_install
+	+$(KBUILD) INSTALL_MOD_PATH=$(abspath $(INSTALL_MOD_PATH)) INSTALL_MOD_DIR=$(MODDIR) \
+		DEPMOD=true modules_install
 
-install:	## copy to /usr/src and let DKMS build and install for KVER
+# DKMS builds nothing anew that it has built: this kernel's modules of an earlier
+# install go first. Other kernels keep theirs.
+install: $(KDIR)/Makefile	## copy to /usr/src and let DKMS build and install for KVER
+	@[ "$$(id -u)" = 0 ] || { echo 'virtio-rh: make $@ must be run as root' >&2; false; }
+	@command -v $(firstword $(DKMS)) >/dev/null || \
+		{ echo 'virtio-rh: dkms is not installed: apt-get install dkms' >&2; false; }
+	@if $(DKMS_RUN) status $(DKMS_THIS) -k $(KVER) | grep -Eq ': (built|installed)'; then \
+		$(DKMS_RUN) remove $(DKMS_THIS) -k $(KVER); fi
+	rm -rf $(DKMS_SRC)
 	install -d $(DKMS_SRC)
 	cp -R $(DKMS_FILES) $(DKMS_SRC)/
-	$(DKMS) add -m $(DKMS_NAME) -v $(VERSION)
-	$(DKMS) install -m $(DKMS_NAME) -v $(VERSION) -k $(KVER)
+	@find $(DKMS_SRC) $(OUTPUT)
+	@[ -n "$$($(DKMS_RUN) status $(DKMS_THIS))" ] || $(DKMS_RUN) add $(DKMS_THIS)
+	$(DKMS_RUN) install $(DKMS_THIS) -k $(KVER) \
+		$(if $(filter-out file,$(origin KDIR)),--kernelsourcedir $(abspath $(KDIR)))
 
 uninstall:	## remove every module that DKMS installed, and the sources
-	-$(DKMS) remove -m $(DKMS_NAME) -v $(VERSION) --all
+	@[ "$$(id -u)" = 0 ] || { echo 'virtio-rh: make $@ must be run as root' >&2; false; }
+	@if [ -n "$$($(DKMS_RUN) status $(DKMS_THIS))" ]; then \
+		$(DKMS_RUN) remove $(DKMS_THIS) --all; fi
 	rm -rf $(DKMS_SRC)
 
 clean:		## remove what a build made
-	find . -path ./.git -prune -o \( -name '*.o' -o -name '*.ko' -o -name '*.mod' \
-		-o -name '*.mod.c' -o -name '.*.cmd' -o -name '*.symvers' \
-		-o -name modules.order -o -name '.*.d' \) -type f -exec rm -f {} +
-	rm -f compat/all.c compat/config.h compat/probe.log
-	rm -rf .tmp_versions
+	find . $(OUTPUT)
+	find . -name .git -prune -o -type d \( -name __pycache__ -o -name .pytest_cache \
+		-o -name .tmp_versions \) -prune -exec rm -rf {} +
 
 .PHONY: help modules dkms sparse matrix checkpatch check demo bench \
 	modules_install install uninstall clean

@@ -4,9 +4,8 @@
 A demonstration, not a measurement: one short run a side. bench/bench measures.
 """
 
-import argparse
+import os
 import pathlib
-import shutil
 import sys
 import time
 
@@ -14,16 +13,16 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "tests" / "vm")]
 sys.dont_write_bytecode = True
 
-from vrhlab import Guest, binding, build, host, kernels, packages  # noqa: E402
-
 import insn  # noqa: E402
+import stats  # noqa: E402
+from arguments import Parser  # noqa: E402
 from meters import EventMeter  # noqa: E402
-from pairs import Tools  # noqa: E402
-from workload import Amount, Session  # noqa: E402
+from vrhlab import Guest, build, host, kernels, packages  # noqa: E402
+from workload import Amount, Session, Tools  # noqa: E402
 from workloads import balloon, blk, console, net  # noqa: E402
 
 #: Beyond the lab's own packages: the workloads' programs and what compiles them.
-PACKAGES = sorted({*packages.GUEST, *packages.BUILD, "libc6-dev", *blk.Bench.packages,
+PACKAGES = sorted({*packages.GUEST, *packages.BUILD, *insn.PACKAGES, *blk.Bench.packages,
                    *net.Bench.packages})
 
 #: Length of a run.
@@ -31,13 +30,9 @@ SECONDS = 1.0
 
 
 class SmallBalloon(balloon.Bench):
-    """A quarter of a gigabyte, of memory that the guest may never have touched."""
+    """A quarter of a gigabyte, so that it takes seconds."""
 
     whole = 256
-
-    def ready(self, session):
-        self.inflated = 0
-        self.move(session, self.mem, 60)
 
 
 #: What is shown: the device in words, its workload, the figure of throughput by phase.
@@ -60,35 +55,24 @@ class Progress:
               flush=True)
 
 
-def load(guest, driver):
-    """Loads an in-tree driver, unless it is built in, and ours."""
-    guest.sh(f"[ -d /sys/bus/virtio/drivers/{driver} ] || modprobe {driver}")
-    guest.modprobe(f"{driver}_rh")
-
-
-def one_side(session, virtio, workload, driver, units):
+def one_side(session, workload, driver, units):
     """Has DRIVER take the device and moves data: {phase: (throughput, kicks, interrupts)}."""
-    guest = session.guest
-    current = {device.name: device for device in binding.devices(guest)}[virtio.name]
-    if current.driver != driver:
-        if current.driver:
-            binding.unbind(guest, current)
-        if not binding.bind(guest, current, driver):
-            raise host.LabError(f"{driver} did not take {virtio.name}:\n"
-                                f"{guest.sh('dmesg | tail -n 20')}")
+    device = session.virtio.name
+    session.bind(driver)
     workload.ready(session)
     found = {}
     for phase in workload.phases:
         if phase.name not in units:
             continue
-        meter = EventMeter(guest, session.tools, virtio.name)
+        meter = EventMeter(session.guest, session.tools, device)
         outcome = session.measure(workload, phase, Amount(None, SECONDS), meter)
         events = meter.metrics(outcome.operations)
         found[phase.name] = (outcome.metrics[units[phase.name]], events["kicks"],
                              events["interrupts"])
     if driver.endswith("_rh"):
-        found["features"] = guest.sh(f"cat /sys/bus/virtio/devices/{virtio.name}/vrh/features")
+        found["features"] = session.guest.sh(f"cat /sys/bus/virtio/devices/{device}/vrh/features")
     workload.unready(session)
+    session.unbind()
     return found
 
 
@@ -117,8 +101,9 @@ def report(results, clock_result):
                 continue
             for driver, found in sides.items():
                 rate, kicks, interrupts = found[phase.name]
-                rows.append((name, phase.operation, driver, f"{rate:,.0f} {units[phase.name]}",
-                             f"{kicks:.3f}", f"{interrupts:.3f}"))
+                what = f"{phase.name}, {phase.operation}"
+                rows.append((name, what, driver, f"{rate:,.0f} {units[phase.name]}",
+                             stats.number(kicks), stats.number(interrupts)))
         features += [f"  {driver}: {found['features']}" for driver, found in sides.items()
                      if "features" in found]
     rows.append(("clock", "", "pvclock_rh", clock_result[0], "", ""))
@@ -128,8 +113,8 @@ def report(results, clock_result):
 
 def main():
     """Runs the demonstration; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="demo", description=__doc__.partition("\n\n")[0])
-    parser.add_argument("--kernel", default="6.12", choices=[n for n in kernels.NAMES])
+    parser = Parser(prog="demo", description=__doc__.partition("\n\n")[0])
+    parser.add_argument("--kernel", default="6.12", choices=kernels.NAMES)
     options = parser.parse_args()
     say = Progress()
     packages.ensure(PACKAGES, "demo")
@@ -143,21 +128,16 @@ def main():
     say("booting a guest with a disk, a NIC, a port and a balloon")
     results = []
     with Guest(options.kernel, built, mem=mem, devices=devices) as guest:
-        tools = Tools(host=programs, guest={})
-        for program in ("mark", "ops"):
-            shutil.copy(programs[program], guest.share)
-            tools.guest[program] = f"/tmp/{program}"
-        guest.sh("cp /share/mark /share/ops /tmp")
+        tools = Tools.put_into(guest, programs)
         for (name, workload, units), device in zip(workloads, devices):
             session = Session(guest, device, tools)
             with session.cleanup:
-                load(guest, workload.driver)
-                virtio = binding.devices(guest, workload.driver.removeprefix("virtio_"))[0]
+                session.load(workload.driver, f"{workload.driver}_rh")
                 workload.prepare(session)
                 sides = {}
                 for driver in (workload.driver, f"{workload.driver}_rh"):
                     say(f"{name}: {driver}")
-                    sides[driver] = one_side(session, virtio, workload, driver, units)
+                    sides[driver] = one_side(session, workload, driver, units)
                 results.append((name, workload, units, sides))
         say("clock: pvclock_rh")
         clock_result = clock(guest)
@@ -174,3 +154,5 @@ if __name__ == "__main__":
         sys.exit(main())
     except host.LabError as error:
         sys.exit(f"demo: {error}")
+    except KeyboardInterrupt:
+        sys.exit(os.EX_TEMPFAIL)

@@ -36,6 +36,9 @@ MODULES = {
 #: the object's prefix do; 24 is twice the longest run seen in 6.12 and 7.3.
 MAX_GAP = 24
 
+#: What build() needs.
+PACKAGES = ["gcc", "libc6-dev"]
+
 Snapshot = collections.namedtuple("Snapshot", "mark user kernel lost exact code")
 
 

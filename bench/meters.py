@@ -49,7 +49,7 @@ class Meter:
     def stretch(self):
         """A stretch that the caller fills."""
         self.begin()
-        yield
+        yield       # no end() if that fails: nothing was measured
         self.end()
 
     def metrics(self, operations):

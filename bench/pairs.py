@@ -8,18 +8,16 @@ import datetime
 import os
 import pathlib
 import platform
-import shutil
 import subprocess
 import sys
 import tempfile
-import types
 
-from vrhlab import Guest, binding, build, host, kernels
+from vrhlab import Guest, build, host, kernels
 
 import insn
 import stats
 from meters import EventMeter, InstructionMeter, TimeMeter
-from workload import Amount, Session
+from workload import Amount, Session, Tools
 
 #: A phase's instructions are the slope between this many operations and its own number.
 FACTOR = 4
@@ -46,10 +44,6 @@ class Options:
 def order(pair):
     """Which side goes first takes turns, so that a drift of the guest or the host cancels."""
     return ("intree", "ours") if pair % 2 == 0 else ("ours", "intree")
-
-
-class Tools(types.SimpleNamespace):
-    """Paths of the small programs: `host` and `guest`, by name."""
 
 
 class Runner:
@@ -89,8 +83,10 @@ class Runner:
             "modules": self.modules, "parameters": list(options.parameters),
             "pairs_wanted": options.pairs, "cpus": options.cpus, "seconds": options.seconds,
             "null": options.null, "argv": sys.argv, "commit": commit, "dirty": dirty,
+            "version": version(options.tree or host.repository()),
             "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
             "qemu": first_line(["qemu-system-x86_64", "--version"]),
+            "packages": versions(["qemu-system-x86", "gcc", "libc6", *self.workload.packages]),
             "host_kernel": platform.release(), "host_cpus": os.cpu_count(),
             "host_cpu": cpu_model(), "load_before": os.getloadavg(),
             "phases": [dataclasses.asdict(phase) for phase in self.workload.phases],
@@ -109,12 +105,7 @@ class Runner:
         with contextlib.ExitStack() as stack:
             guest = stack.enter_context(Guest(options.kernel, self.stage, smp=cpus, extra=extra,
                                               mem=self.workload.mem, devices=devices))
-            tools = Tools(host=self.programs, guest={})
-            for name in ("mark", "ops"):
-                shutil.copy(self.programs[name], guest.share)
-                tools.guest[name] = f"/tmp/{name}"
-            guest.sh("cp /share/mark /share/ops /tmp")
-            session = Session(guest, devices[0], tools)
+            session = Session(guest, devices[0], Tools.put_into(guest, self.programs))
             stack.enter_context(session.cleanup)
             self.guests[what] = (guest.directory / "qemu.txt").read_text().strip()
             self.workload.prepare(session)
@@ -131,7 +122,8 @@ class Runner:
                 output = pathlib.Path(directory) / "insn.txt"
             with self.session(what, output) as session:
                 session.output = output
-                self.load_modules(session)
+                session.load(self.modules["intree"],
+                             None if options.null else self.modules["ours"], options.parameters)
                 if output:
                     session.symbols = insn.Symbols(session.guest.sh("cat /proc/kallsyms"))
                 for side in order(0):   # a driver's first bind allocates what later ones find
@@ -146,31 +138,18 @@ class Runner:
                     pairs.append(pair)
         return pairs
 
-    def load_modules(self, session):
-        """Loads both drivers and leaves the device without one."""
-        kind = self.workload.driver.removeprefix("virtio_")
-        intree = self.modules["intree"]     # no modprobe if it is built in: 7.3 has no list
-        session.guest.sh(f"[ -d /sys/bus/virtio/drivers/{intree} ] || modprobe {intree}")
-        if not self.options.null:
-            session.guest.modprobe(self.modules["ours"], *self.options.parameters)
-        session.virtio = binding.devices(session.guest, kind)[0]
-        if session.virtio.driver:
-            binding.unbind(session.guest, session.virtio)
-
     def one_side(self, session, side, measure):
         """Binds the side's driver, measures, and leaves the device without a driver."""
-        module, device = self.modules[side], session.virtio
+        module = self.modules[side]
         before = free_memory(session.guest)
-        if not binding.bind(session.guest, device, module):
-            raise host.LabError(f"{module} did not take {device.name}:\n"
-                                f"{session.guest.sh('dmesg | tail -n 20')}")
+        session.bind(module)
         self.workload.ready(session)
         after = free_memory(session.guest)
         found = measure(session, module)
         if DEVICE in found:
             found[DEVICE]["guest memory, KiB"] = before - after
         self.workload.unready(session)
-        binding.unbind(session.guest, device)
+        session.unbind()
         return found
 
     # -- one side of a pair ---------------------------------------------------------------
@@ -248,12 +227,25 @@ def numbers(metrics):
 
 def revision(tree):
     """(commit, dirty) of a checkout; (None, None) if TREE is none."""
-    git = ["git", "-C", str(tree)]
+    if not (pathlib.Path(tree) / ".git").exists():      # git would look above it
+        return None, None
+    git = ["git", "-c", "safe.directory=*", "-C", str(tree)]
     done = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True)
     if done.returncode:
         return None, None
     status = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True)
     return done.stdout.strip(), bool(status.stdout.strip())
+
+
+def version(tree):
+    """What the file VERSION of a tree says."""
+    return (pathlib.Path(tree) / "VERSION").read_text().strip()
+
+
+def versions(packages):
+    """{package: version} of Debian packages: what measured runs on this machine's programs."""
+    lines = host.call(["dpkg-query", "-W", "-f", "${Package} ${Version}\n", *packages])
+    return dict(line.split() for line in lines.splitlines())
 
 
 def first_line(argv):

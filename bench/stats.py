@@ -55,16 +55,6 @@ def slope(points):
     return sum((x - mean_x) * (y - mean_y) for x, y in points) / square
 
 
-def percentile(values, percent):
-    """The nearest-rank percentile of VALUES: one that was measured, never one in between."""
-    if not values:
-        return None
-    if not 0 < percent <= 100:
-        raise ValueError(f"percentile {percent} is not in (0, 100]")
-    ordered = sorted(values)
-    return ordered[math.ceil(len(ordered) * percent / 100) - 1]
-
-
 def compare(pairs):
     """PAIRS of runs to rows, one for each metric, in the order in which runs name them.
 

@@ -4,6 +4,7 @@
 import collections
 import importlib
 import pathlib
+import subprocess
 import types
 
 import pytest
@@ -53,6 +54,55 @@ def test_every_workload_says_what_the_runner_needs(name):
     assert bench.phases
     for phase in bench.phases:
         assert phase.name and phase.operation and phase.amount > 0
+
+
+class Recorder:
+    """A session that runs nothing and remembers the command."""
+
+    device = types.SimpleNamespace(peer="192.0.2.1")
+
+    def command(self, argv, _amount):
+        self.argv = argv
+        return '{"end": {"sum_received": {"bytes": 1, "bits_per_second": 1}}}'
+
+    def json(self, argv, amount):
+        self.command(argv, amount)
+        return {"jobs": [{"error": 0, "read": {"total_ios": 1, "iops": 1, "clat_ns": {}}}]}
+
+
+@pytest.mark.parametrize("name, seconds, words", [
+    ("blk", 0.5, {"--runtime=500ms"}), ("blk", 2.5, {"--runtime=2500ms"}),
+    ("net", 0.5, {"-t", "1"}), ("net", 2, {"-t", "2"})])
+def test_programs_run_for_parts_of_a_second_too(name, seconds, words):
+    """fio cuts "2.5s" to 2 s; iperf3 cuts 0.5 to 0, which is for ever."""
+    bench, session = importlib.import_module(f"workloads.{name}").Bench(), Recorder()
+    bench.run(session, bench.phases[0], workload.Amount(None, seconds))
+    assert words <= set(session.argv)
+
+
+@pytest.mark.parametrize("words, said", [
+    (["foo"], "'balloon', 'blk', 'console', 'net'"), ([""], "choice: ''"), ([], "name a workload"),
+    (["blk", "--kernel", "foo"], "'6.1', '6.12', '7.3', 'debug'"),
+    (["blk", "--pairs", "0"], "'0' is not a whole number from 1 to 1000"),
+    (["blk", "--pairs", ""], "'' is not a whole number from 1 to 1000"),
+    (["blk", "--seconds", "nan"], "'nan' is not a number from 0.5 to 600"),
+    (["blk", "--set", "a"], "'a' is not name=value"),
+    (["blk", "--set", "a=1", "--null"], "--set is for our driver"),
+    (["blk", "--json", "/proc/none/x.json"], "/proc/none is no directory to write to")])
+def test_a_wrong_argument_gets_one_line(words, said):
+    done = subprocess.run([HERE / "bench", *words], capture_output=True, text=True)
+    assert done.returncode and not done.stdout
+    assert done.stderr.startswith("bench: ") and done.stderr.count("\n") == 1
+    assert said in done.stderr
+
+
+def test_commit_is_the_trees_own(tmp_path):
+    """A tree without .git has no commit, also where a directory above it is a checkout."""
+    commit, _ = pairs.revision(HERE.parent)
+    assert commit is None or len(commit) == 40
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    (tmp_path / "tree").mkdir()
+    assert pairs.revision(tmp_path / "tree") == (None, None)
 
 
 def document():

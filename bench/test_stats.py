@@ -40,17 +40,6 @@ def test_slope_uses_every_point():
     assert stats.slope([(0, 0), (10, 10), (20, 40)]) == pytest.approx(2)
 
 
-@pytest.mark.parametrize("percent, expected", [(50, 5), (90, 9), (99, 10), (100, 10), (1, 1)])
-def test_percentile_is_a_measured_value(percent, expected):
-    assert stats.percentile(range(10, 0, -1), percent) == expected
-
-
-def test_percentile_of_nothing_and_out_of_range():
-    assert stats.percentile([], 50) is None
-    with pytest.raises(ValueError):
-        stats.percentile([1], 0)
-
-
 def test_compare_gives_ratio_of_medians_and_spread_of_pairs():
     pairs = [({"kicks": 10}, {"kicks": 5}),
              ({"kicks": 20}, {"kicks": 8}),

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a workload is: the base class, and the measured stretch it runs its operations in."""
+"""What a workload is: the base class, the device it uses, and the measured stretch."""
 
 import contextlib
 import dataclasses
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import time
+import types
 
-from vrhlab import host
+from vrhlab import binding, host
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +81,19 @@ class Amount:
         return f"{self.seconds:g}s" if self.operations is None else f"{self.operations}"
 
 
+class Tools(types.SimpleNamespace):
+    """Paths of the small programs: `host` and `guest`, by name."""
+
+    @classmethod
+    def put_into(cls, guest, programs):
+        """Copies what insn.build() made into a guest's /tmp."""
+        names = ("mark", "ops")
+        for name in names:
+            shutil.copy(programs[name], guest.share)
+            guest.sh(f"cp /share/{name} /tmp")
+        return cls(host=programs, guest={name: f"/tmp/{name}" for name in names})
+
+
 class Session:
     """A booted guest whose device has one of the two drivers, as a workload sees it."""
 
@@ -86,6 +101,7 @@ class Session:
         self.guest = guest
         self.device = device
         self.tools = tools          #: tools.host and tools.guest: paths of mark and ops
+        self.virtio = None          #: the device on the guest's virtio bus
         self.cleanup = contextlib.ExitStack()
         self.commands = {}          #: what each phase ran last, for the record
         self._phase = self._meter = None
@@ -94,6 +110,28 @@ class Session:
         """Runs a phase under METER; returns its Outcome."""
         self._phase, self._meter = phase, meter
         return workload.run(self, phase, amount)
+
+    # -- drivers --------------------------------------------------------------------------
+
+    def load(self, intree, ours=None, parameters=()):
+        """Loads the drivers and leaves the device without one."""
+        # No modprobe if it is built in: not every kernel has a list for modprobe to look in.
+        self.guest.sh(f"[ -d /sys/bus/virtio/drivers/{intree} ] || modprobe {intree}")
+        if ours:
+            self.guest.modprobe(ours, *parameters)
+        self.virtio = binding.devices(self.guest, intree.removeprefix("virtio_"))[0]
+        if self.virtio.driver:
+            self.unbind()
+
+    def bind(self, driver):
+        """Gives the device, which has no driver, to DRIVER."""
+        if not binding.bind(self.guest, self.virtio, driver):
+            raise host.LabError(f"{driver} did not take {self.virtio.name}:\n"
+                                f"{self.guest.sh('dmesg | tail -n 20')}")
+
+    def unbind(self):
+        """Takes the device away from its driver."""
+        binding.unbind(self.guest, self.virtio)
 
     # -- what run() measures with ---------------------------------------------------------
 

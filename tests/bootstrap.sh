@@ -3,6 +3,12 @@
 # Sourced by the commands that a person starts on a machine with nothing but the
 # base system, before there is a Python to do it.
 
+# modinfo, depmod and dkms are not in every user's path.
+PATH=$PATH:/usr/sbin:/sbin
+export PATH
+# What `make -n`, `make -s` or `make KERNEL=...` was told is not for the builds below.
+unset MAKEFLAGS MFLAGS MAKELEVEL
+
 # install_missing NAME PACKAGE... - installs what is missing of the packages from
 # Debian's archive, after saying so on behalf of the command NAME.
 install_missing() {
@@ -10,8 +16,9 @@ install_missing() {
 	shift
 	need=""
 	for package; do
-		state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || :)
-		[ "$state" = installed ] || need="$need $package"
+		# One line for each architecture that it is installed for.
+		dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed ||
+			need="$need $package"
 	done
 	[ -n "$need" ] || return 0
 	root=""
@@ -26,7 +33,8 @@ install_missing() {
 	# shellcheck disable=SC2086 # package names, no white space in them
 	if ! { $root apt-get -qq update && $root env DEBIAN_FRONTEND=noninteractive \
 		apt-get -qq install -y --no-install-recommends $need >/dev/null; }; then
-		echo "$who: these packages could not be installed (offline?):$need" >&2
+		echo "$who: these packages are missing and could not be installed (is this machine" \
+			"online?):$need" >&2
 		return 1
 	fi
 }

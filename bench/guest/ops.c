@@ -32,7 +32,7 @@
 #include <unistd.h>
 
 #define SUB_BITS	6
-#define BUCKETS		((64 - SUB_BITS) << SUB_BITS)
+#define BUCKETS		((64 - SUB_BITS + 1) << SUB_BITS)
 #define MAX_SIZE	(1 << 20)
 
 struct amount {
@@ -84,7 +84,7 @@ static double middle_of(unsigned int bucket)
 	if (shift <= 0)
 		return bucket;
 	low = (uint64_t)((bucket & ((1 << SUB_BITS) - 1)) + (1 << SUB_BITS)) << shift;
-	return low + (1 << shift) / 2.0;
+	return low + (UINT64_C(1) << shift) / 2.0;
 }
 
 static double percentile(uint64_t total, double percent)

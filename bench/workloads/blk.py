@@ -23,7 +23,7 @@ class Bench(Workload):
 
     def run(self, session, phase, amount):
         until = [f"--number_ios={amount.operations}"] if amount.operations else \
-            ["--time_based", f"--runtime={amount.seconds:g}s"]
+            ["--time_based", f"--runtime={amount.seconds * 1000:.0f}ms"]
         found = session.json(
             ["fio", "--name=randread", "--filename=/dev/vda", "--direct=1", "--ioengine=libaio",
              "--rw=randread", "--bs=4k", "--iodepth=32", "--norandommap", "--randseed=1",

@@ -2,6 +2,7 @@
 """NIC: a TCP stream out, a TCP stream in, and 64 bytes there and back."""
 
 import json
+import math
 
 from vrhlab import TapNet
 
@@ -42,7 +43,7 @@ class Bench(Workload):
                 **latencies(found["latency_us"])})
 
         until = ["-n", f"{amount.operations}M"] if amount.operations else \
-            ["-t", f"{amount.seconds:g}"]
+            ["-t", str(math.ceil(amount.seconds))]    # whole seconds; 0 is for ever
         reverse = ["-R"] if phase.name == "stream in" else []
         text = session.command(["iperf3", "-c", peer, "-p", IPERF_PORT, "-J", *until, *reverse],
                                amount)

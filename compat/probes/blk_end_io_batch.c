@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* 7.0: request.end_io is told the batch of completions. */
+/* In 7.3, not in 6.12: request.end_io is told the batch of completions. */
 #include <linux/blk-mq.h>
 static inline enum rq_end_io_ret vrh_probe_blk_end_io_batch(struct request *req)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* 6.11: write cache, rotation and the rest are bits of queue_limits.features. */
+/* In 6.12, not in 6.1: write cache, rotation and the rest are bits of queue_limits.features. */
 #include <linux/blk-mq.h>
 static inline struct gendisk *vrh_probe_blk_features(struct blk_mq_tag_set *s,
 						     struct queue_limits *lim)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Until 6.13: virtio has its own function to map queues to the CPUs of their interrupts. */
+/* In 6.12, not in 7.3: virtio has its own way to map queues to the CPUs of their interrupts. */
 #include <linux/blk-mq.h>
 #if __has_include("linux/blk-mq-virtio.h")
 #include <linux/blk-mq-virtio.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * 7.0: PGSCAN_* and PGSTEAL_* moved from the VM events to the node statistics. Both are
- * enumerators of the same names, so the compiler is told to mind which enum they come from.
+ * In 7.3, not in 6.12: PGSCAN_* and PGSTEAL_* moved from the VM events to the node statistics.
+ * Both are enumerators of the same names, so the compiler is told to mind which enum they are of.
  */
 #include <linux/vmstat.h>
 #pragma GCC diagnostic push

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* 6.10: per-queue statistics through netdev_stat_ops; ethtool -S names follow. */
+/* In 6.12, not in 6.1: per-queue statistics through netdev_stat_ops; ethtool -S names follow. */
 #include <linux/netdevice.h>
 #if __has_include("net/netdev_queues.h")
 #include <net/netdev_queues.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* 6.9: x86 clocksources have ids of their own; PTP cross timestamps name the clock by id. */
+/* In 6.12, not in 6.1: x86 clocksources have ids, by which PTP cross timestamps name a clock. */
 #include <linux/clocksource_ids.h>
 static inline int vrh_probe_time_csid_x86(void)
 {

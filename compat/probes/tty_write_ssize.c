@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* 6.6: tty writes take u8 and size_t; before that hvc has its layout of old (compat_tty.h). */
+/* In 6.12, not in 6.1: tty writes count in size_t; where they do not, hvc has its old callbacks. */
 #include <linux/tty_driver.h>
 static inline void vrh_probe_tty_write(const struct tty_operations *ops)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* 6.17: devices may offer more than 64 feature bits, read through virtio_get_features(). */
+/* In 7.3, not in 6.12: more than 64 features can be offered; virtio_get_features() reads them. */
 #include <linux/virtio_config.h>
 static inline void vrh_probe_virtio_get_features(struct virtio_device *d)
 {

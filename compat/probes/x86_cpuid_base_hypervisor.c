@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* 6.16: hypervisor_cpuid_base() became cpuid_base_hypervisor(); it finds the leaves of KVM. */
+/* In 7.3, not in 6.12: hypervisor_cpuid_base(), which finds the leaves of KVM, is called this. */
 #include <asm/processor.h>
 #ifdef CONFIG_X86
 #if __has_include("asm/cpuid/api.h")

@@ -5,6 +5,7 @@ import importlib.machinery
 import importlib.util
 import os
 import pathlib
+import re
 import sys
 import warnings
 
@@ -15,7 +16,7 @@ sys.path.insert(0, str(HERE.parent / "vm"))
 
 from vrhlab import build, kernels  # noqa: E402
 
-KERNELS = (os.environ.get("VRH_KERNELS") or ",".join(kernels.NAMES)).split(",")
+KERNELS = re.findall(r"[^\s,]+", os.environ.get("VRH_KERNELS", "")) or list(kernels.NAMES)
 MODULES = {"virtio_net_rh", "virtio_blk_rh", "virtio_console_rh", "virtio_balloon_rh",
            "pvclock_rh"}
 

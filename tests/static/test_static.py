@@ -14,8 +14,9 @@ MODULES = ["virtio_net_rh", "virtio_blk_rh", "virtio_console_rh", "virtio_balloo
 
 def files(*patterns):
     """Paths of the tree, tracked or about to be, that match the git patterns."""
-    out = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard",
-                          *patterns], cwd=REPO, stdout=subprocess.PIPE, check=True)
+    out = subprocess.run(["git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others",
+                          "--exclude-standard", *patterns], cwd=REPO, stdout=subprocess.PIPE,
+                         check=True)
     return [REPO / p for p in out.stdout.decode().split("\0") if p and (REPO / p).is_file()]
 
 
@@ -95,7 +96,8 @@ def test_no_condition_inside_a_function():
 def test_no_way_to_stop_the_kernel():
     """Nothing of ours stops or warns the kernel on the host's word."""
     word = re.compile(r"\b(BUG|BUG_ON|WARN|WARN_ON|WARN_ON_ONCE|WARN_ONCE|panic)\s*\(")
-    bad = [f"{p}: {m.group()}" for p in files(*[f"{m}/*.[ch]" for m in MODULES], "include/*.h")
+    bad = [f"{p}: {m.group()}"
+           for p in files(*[f"{m}/*.[ch]" for m in MODULES], "include/*.h", "compat/*.h")
            for m in word.finditer(text(p))]
     assert bad == []
 
@@ -110,7 +112,7 @@ def test_modinfo_is_complete(module):
 
 
 def test_probes_are_asked_and_used():
-    """Each probe's answer is used, each used answer has its probe, each says why it is asked."""
+    """Each probe is used and each used answer has its probe; each says where the answer changes."""
     probes = {p.stem: p for p in files("compat/probes/*.c") if not p.stem.startswith("_must_")}
     exports = {line.split("#")[0].strip() for line in text(REPO / "compat/exports").splitlines()}
     exports.discard("")
@@ -119,9 +121,38 @@ def test_probes_are_asked_and_used():
     exported = set(re.findall(r"\bVRH_EXPORT_([A-Z0-9_]+)", code))
     assert have == {name.upper() for name in probes}
     assert exported == {name.upper() for name in exports}
-    for path in probes.values():
-        comment = re.search(r"/\*(.*?)\*/", text(path), flags=re.S)
-        assert comment and re.search(r"\d+\.\d+", comment.group()), f"{path.name}: since when?"
+    recorded = {question.strip("`"): marks for question, marks in matrix().items()}
+    assert sorted({n for n in recorded if not n.startswith("E ")}) == sorted(probes)
+    for name, path in probes.items():
+        said = re.search(r"/\*[\s*]*In (\S+), not in (\S+):", text(path))
+        assert said, f"{path.name}: in which test kernels?"
+        assert [recorded[name].get(kernel) for kernel in said.groups()] == ["yes", "no"], path.name
+
+
+def matrix():
+    """{question: {kernel: "yes" or "no"}} of compat/MATRIX.md."""
+    head, _, _, *rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in
+                         text(REPO / "compat/MATRIX.md").splitlines() if line.startswith("|")]
+    return {row[0]: dict(zip(head[1:], row[1:])) for row in rows}
+
+
+def test_supported_kernels_are_those_of_the_readme():
+    """The table of the README and packaging/SUPPORTED, which DKMS reads, name the same kernels."""
+    listed = [tuple(line.split("\t")) for line in text(REPO / "packaging/SUPPORTED").splitlines()
+              if not line.startswith("#")]
+    rows = re.findall(r"^\| (\d+\.\d+) \| (.*?) \| yes \|$", text(REPO / "README.md"), flags=re.M)
+    assert listed and rows == listed
+
+
+def test_help_lists_every_target():
+    """`make help` has a line for each target that a person types, and the ones promised."""
+    help_text = subprocess.run(["make", "-s", "help"], cwd=REPO, text=True, check=True,
+                               stdout=subprocess.PIPE).stdout
+    listed = set(re.findall(r"^  ([a-z_]+)  +\S", help_text, flags=re.M))
+    makefile = text(REPO / "Makefile").replace("\\\n", " ")
+    assert listed == set(re.search(r"^\.PHONY: (.*)$", makefile, flags=re.M).group(1).split())
+    assert listed >= {"modules", "sparse", "checkpatch", "check", "demo", "bench",
+                      "modules_install", "install", "uninstall", "clean"}
 
 
 def test_nothing_names_this_machine():
@@ -148,7 +179,7 @@ def promised():
             if "<vrh/feature.h>" in code:
                 found |= {(module, "parameter", "enable"),
                           (module, "parameter", "disable_features")}
-            for name in re.findall(r"\bdev_attr_(\w+)\.attr|\b__ATTR_(?:RO|RW|WO)\((\w+)\)", code):
+            for name in re.findall(r"&(?:dev_attr_(\w+)|(\w+)_attr(?:ibute)?)\.attr\b", code):
                 found.add((module, "attribute", name[0] or name[1]))
     return found
 
