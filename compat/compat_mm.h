@@ -139,7 +139,7 @@ static inline void vrh_balloon_flush(void)
 #define balloon_page_list_dequeue vrh_balloon_page_list_dequeue
 #endif /* !VRH_HAVE_MM_BALLOON_HEADER */
 
-/* 7.0 names allocations by the object. Delete when it is the oldest kernel. */
+/* Newer kernels name allocations by the object; 6.1 does not. Delete when 6.12 is the oldest. */
 #ifndef kzalloc_obj
 #define kzalloc_obj(object) kzalloc(sizeof(object), GFP_KERNEL)
 #endif
