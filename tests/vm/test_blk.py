@@ -447,14 +447,14 @@ def root_image(directory):
         (tree / folder).mkdir(parents=True, exist_ok=True)
     for name in ("bin", "sbin", "lib", "lib64"):
         (tree / name).symlink_to(f"usr/{name}")
-    programs = [shutil.which(name) for name in
+    # Debian's own, not what a user's PATH has first.
+    programs = [shutil.which(name, path="/usr/bin:/bin:/usr/sbin:/sbin") for name in
                 ("bash", "python3", "dd", "cat", "sync", "md5sum", "sleep", "grep", "modprobe")]
     files = {pathlib.Path(os.path.realpath(program)) for program in programs}
     for program in set(files):
         listed = subprocess.run(["ldd", program], capture_output=True, text=True).stdout
         files |= {pathlib.Path(path) for path in re.findall(r"(/\S+) \(0x", listed)}
-    library = pathlib.Path("/usr/lib") / next(
-        path.name for path in pathlib.Path("/usr/lib").glob("python3.*"))
+    library = pathlib.Path("/usr/lib") / pathlib.Path(os.path.realpath(programs[1])).name
     shutil.copytree(library, tree / str(library)[1:], symlinks=False, dirs_exist_ok=True,
                     ignore=shutil.ignore_patterns("__pycache__", "test", "config-*", "*.a"),
                     ignore_dangling_symlinks=True)
