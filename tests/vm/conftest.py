@@ -4,6 +4,7 @@
 VRH_KERNELS  kernels to test on ("6.1 6.12"); all four if unset
 VRH_TREE     tree whose modules are built and tested; this checkout if unset
 VRH_MODULES  build these modules only ("virtio_blk_rh,pvclock_rh")
+VRH_FULL     1: the in-tree drivers on the debug kernel too, whose source is that of 7.3
 """
 
 import os
@@ -15,7 +16,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from vrhlab import Guest, binding, build, host, kernels  # noqa: E402
+from vrhlab import Disk, Guest, binding, build, host, kernels, rootfs  # noqa: E402
 
 
 def _words(name):
@@ -62,6 +63,12 @@ class Lab:
         self._own.append(guest)
         self.guests.append(guest)
         return guest
+
+    def boot_from(self, disk, devices=(), **options):
+        """A guest of its own whose root is DISK (see root_disk), with virtio_blk_rh."""
+        self.need("virtio_blk_rh")
+        return self.boot(root="/dev/vda", early=("virtio_blk_rh", "ext4"),
+                         devices=[disk, *devices], **options)
 
     def share(self, key, **options):
         """A booted guest that tests of a module reuse: the same KEY, the same guest.
@@ -178,6 +185,20 @@ def lab(kernel, _pool, request):
     made.close()
 
 
+@pytest.fixture(scope="session")
+def _root_image(tmp_path_factory):
+    return rootfs.make_image(tmp_path_factory.mktemp("root"))
+
+
+@pytest.fixture
+def root_disk(_root_image, tmp_path):
+    """A disk with a small root file system, for `lab.boot_from`; it may be written to."""
+    path = tmp_path / "root.raw"
+    host.call(["cp", "--sparse=always", _root_image, path])
+    yield Disk(ident="root", path=path, queues=2)
+    path.unlink()
+
+
 @pytest.fixture
 def take(lab):
     """binding.take, but it skips where the driver is ours and not there yet."""
@@ -195,12 +216,21 @@ def _param(item, name):
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items):
-    """Tests of one file on one kernel stay together, as they share a guest.
+def pytest_collection_modifyitems(config, items):
+    """Leaves out what only a full run has, and sorts.
+
+    The debug kernel is ten times slower, and a test that is broken shows with the in-tree
+    driver of 7.3, which is the same source. Tests of one file on one kernel stay together, as they share a guest.
 
     Those with guests of their own come last, as each ends the shared one. The slowest
     kernel is first: under xdist its groups must not be what everybody waits for.
     """
+    full = os.environ.get("VRH_FULL", "0") not in ("", "0")
+    left_out = [item for item in items if not full and _param(item, "kernel") == "debug"
+                and _param(item, "driver") == "in-tree"]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
     items.sort(key=lambda item: (-KERNELS.index(_param(item, "kernel"))
                                  if _param(item, "kernel") in KERNELS else 1, str(item.path),
                                  item.get_closest_marker("own_guest") is not None,

@@ -367,48 +367,29 @@ def test_device_variants(guest, options):
     assert ("REPORTING" in features) == ("iommu_platform" not in options)
 
 
-# A suspend takes the 9p root away, so all that runs afterwards is in memory.
-SUSPEND = """
-cp /bin/busybox /dev/shm/busybox
-cat >/dev/shm/script <<'END'
-cd /dev/shm
-echo devices >/sys/power/pm_test
-echo freeze >/sys/power/state
-read size <{held}
-echo "script: after the suspend $size pages are held" >/dev/kmsg
-while [ $size -lt {limit} ]; do
-    ./busybox usleep 20000
-    read size <{held}
-done
-echo "script: reboot" >/dev/kmsg
-./busybox reboot -f
-END
-exec /dev/shm/busybox sh /dev/shm/script
-"""
-
-
 @pytest.mark.own_guest
-def test_old_machine_suspend_and_reboot(lab):
+def test_old_machine_suspend_and_reboot(lab, take, root_disk):
     """pc-q35-9.2 (INTx, no ioeventfd), poison; suspend and reboot in the middle of it."""
-    lab.need("virtio_balloon_rh")
-    guest = lab.boot(mem=MEM, machine="pc-q35-9.2",
-                     append="page_poison=1" if lab.kernel == "debug" else "init_on_free=1",
-                     devices=[Balloon(hotplug=True, free_page_reporting=True)])
-    guest.modprobe("virtio_balloon_rh")
+    guest = lab.boot_from(root_disk, mem=MEM, machine="pc-q35-9.2",
+                          append="page_poison=1" if lab.kernel == "debug" else "init_on_free=1",
+                          devices=[Balloon(hotplug=True, free_page_reporting=True)])
+    take(guest, "balloon")
     features = guest.sh(f"cat {SYSFS}/features").split()
     assert "PAGE_POISON" in features and "REPORTING" in features
     touch(guest, 300)
     reach(guest, MEM - 300)
     until(lambda: counter(guest, "reported") > 100 * 256, 60, "pages are reported")
     assert counter(guest, "errors") == counter(guest, "host_late") == 0
-    path = guest.sh(f"ls {SYSFS}/held_pages")
-    guest.start_command(SUSPEND.format(held=path, limit=400 << 8))
+    guest.prepare_suspend()
+    suspended = guest.start_suspend()
     until(lambda: actual(guest) == MEM, 60, "the balloon is empty for the suspend")
+    suspended.wait(check=True)
     until(lambda: actual(guest) == MEM - 300, 90, "it is filled again afterwards")
     resize(guest, MEM - 700)
+    until(lambda: counter(guest, "held_pages") > 320 << 8, 60, "the balloon is on its way")
+    guest.start_command("busybox reboot -f")
     try:
         guest.process.wait(90)
     except subprocess.TimeoutExpired:
         raise host.LabError("the guest did not reboot within 90 s\n"
                             f"{guest.console()[-3000:]}") from None
-    assert "script: reboot" in guest.console()

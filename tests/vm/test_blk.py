@@ -5,10 +5,7 @@ How a disk is bound, unplugged and unloaded under load is in test_lifecycle.py.
 """
 
 import os
-import pathlib
 import re
-import shutil
-import subprocess
 
 import pytest
 
@@ -439,52 +436,11 @@ def test_function_reset_is_survived(lab, take):
 # -- root disk ----------------------------------------------------------------------------------
 
 
-def root_image(directory):
-    """An ext4 image with bash, python3 and a few tools: enough for the lab's agent."""
-    tree = directory / "tree"
-    for folder in ("usr/bin", "usr/lib", "usr/lib64", "usr/sbin", "etc", "mnt", "root",
-                   "proc", "sys", "dev", "tmp", "run", "share", "usr/lib/modules"):
-        (tree / folder).mkdir(parents=True, exist_ok=True)
-    for name in ("bin", "sbin", "lib", "lib64"):
-        (tree / name).symlink_to(f"usr/{name}")
-    # Debian's own, not what a user's PATH has first.
-    programs = [shutil.which(name, path="/usr/bin:/bin:/usr/sbin:/sbin") for name in
-                ("bash", "python3", "dd", "cat", "sync", "md5sum", "sleep", "grep", "modprobe")]
-    files = {pathlib.Path(os.path.realpath(program)) for program in programs}
-    for program in set(files):
-        listed = subprocess.run(["ldd", program], capture_output=True, text=True).stdout
-        files |= {pathlib.Path(path) for path in re.findall(r"(/\S+) \(0x", listed)}
-    library = pathlib.Path("/usr/lib") / pathlib.Path(os.path.realpath(programs[1])).name
-    shutil.copytree(library, tree / str(library)[1:], symlinks=False, dirs_exist_ok=True,
-                    ignore=shutil.ignore_patterns("__pycache__", "test", "config-*", "*.a"),
-                    ignore_dangling_symlinks=True)
-    for path in files:
-        target = tree / str(path)[1:]
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, target, follow_symlinks=True)
-    for name, program in zip(("bash", "python3"), programs):
-        link = tree / "usr/bin" / name
-        if not link.exists():
-            link.symlink_to(pathlib.Path(os.path.realpath(program)).name)
-    image = directory / "root.raw"
-    subprocess.run(["truncate", "-s", "512M", image], check=True)
-    subprocess.run(["/usr/sbin/mkfs.ext4", "-q", "-F", "-d", tree, image], check=True)
-    shutil.rmtree(tree)
-    return image
-
-
-@pytest.fixture(scope="module")
-def rootfs(tmp_path_factory):
-    """The image of the root disk; tests may write to it."""
-    return root_image(tmp_path_factory.mktemp("root"))
-
-
 @pytest.mark.own_guest
-def test_root_disk_boots_and_survives_suspend(lab, rootfs):
+def test_root_disk_boots_and_survives_suspend(lab, root_disk):
     """A guest boots from a disk on virtio_blk_rh, writes to it, and suspends and resumes it."""
     lab.need("virtio_blk_rh")
-    guest = lab.boot(root="/dev/vda", early=("virtio_blk_rh", "ext4"),
-                     devices=[Disk(ident="root", path=rootfs, queues=2)])
+    guest = lab.boot_from(root_disk)
     mounts = guest.sh("cat /proc/mounts")
     assert re.search(r"^/dev/vda / ext4 rw", mounts, re.M)
     assert "virtio_blk_rh" in guest.sh("cat /proc/modules")
@@ -492,16 +448,12 @@ def test_root_disk_boots_and_survives_suspend(lab, rootfs):
     guest.run("dd if=/dev/urandom of=/data bs=64k count=256 conv=fsync status=none && "
               "md5sum /data >/sum && sync", check=True)
 
-    # 9p does not survive a suspend: let it go first.
-    guest.run("busybox umount -l /share /usr/lib/modules; cd /sys/bus/virtio/drivers/9pnet_virtio; "
-              "for d in virtio*; do echo $d >unbind; done")
-    guest.run("echo 'write through' >/sys/block/vda/cache_type; "
-              "echo 1 >/sys/module/suspend/parameters/pm_test_delay; "
-              "echo devices >/sys/power/pm_test", check=True)
+    guest.run("echo 'write through' >/sys/block/vda/cache_type", check=True)
+    guest.prepare_suspend()
     load = guest.start_command("while :; do dd if=/data of=/dev/null bs=64k iflag=direct "
                                "status=none || exit 1; done", timeout=100)
     for _ in range(2):
-        guest.run("echo freeze >/sys/power/state", timeout=60, check=True)
+        guest.suspend()
         guest.run("echo 3 >/proc/sys/vm/drop_caches; md5sum -c /sum", check=True)
     assert not load.done()
     load.kill(9)

@@ -618,32 +618,36 @@ def test_module_leaves_and_the_in_tree_driver_takes_over(lab, take):
         guest.run("rmmod virtio_console_rh", check=True)
 
 
-def test_suspend_keeps_unread_bytes(lab, take):
+@pytest.mark.own_guest
+def test_suspend_keeps_unread_bytes(lab, take, root_disk):
     """Devices are frozen and restored as for a suspend; a port goes on as if nothing was."""
-    guest = ready(lab, take)
+    guest = lab.boot_from(root_disk, devices=some_ports())
+    take(guest, "console")
     path = port_file(guest, NAME)
-    if not guest.run("test -e /sys/power/pm_test").ok:
-        pytest.skip("this kernel cannot test a suspend")
+    tty = hvc_of(guest)
     with port_of(guest).connect() as end:
         user = start_python(guest, SLEEPER, path, timeout=120)
-        guest.wait("test -e /share/sleeper", timeout=PATIENCE)
+        guest.wait("test -e /tmp/sleeper", timeout=PATIENCE)
+        guest.prepare_suspend()
         end.sendall(b"before")
         time.sleep(0.5)
-        guest.run("echo devices >/sys/power/pm_test; echo freeze >/sys/power/state; "
-                  "echo none >/sys/power/pm_test", timeout=90, check=True)
-        guest.run("rm -f /share/sleeper", check=True)
+        guest.suspend()
+        guest.run("rm /tmp/sleeper", check=True)
         assert receive(end, 5) == b"after"
         end.sendall(b"again")
         assert user.wait(check=True).stdout.split() == ["before", "again"]
-    tty = hvc_of(guest)
-    assert tty
+    with port_of(guest, "org.vrh.console0").connect() as end:
+        for _ in range(3):
+            guest.suspend()
+            guest.run(f"echo awake >{tty}", check=True)
+            assert b"awake" in receive(end, 5)
 
 
 SLEEPER = """
 import os, sys, time
 fd = os.open(sys.argv[1], os.O_RDWR)
-open("/share/sleeper", "w").close()
-while os.path.exists("/share/sleeper"):
+open("/tmp/sleeper", "w").close()
+while os.path.exists("/tmp/sleeper"):
     time.sleep(0.2)
 print(os.read(fd, 6).decode())
 os.write(fd, b"after")

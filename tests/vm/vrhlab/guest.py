@@ -396,6 +396,28 @@ class Guest:
         self.sh(f"ip addr flush dev {interface}; ip addr add {device.address} dev {interface} && "
                 f"ip link set {interface} up")
 
+    # -- suspend ------------------------------------------------------------------------
+
+    def prepare_suspend(self):
+        """Lets go of 9p, which does not survive a suspend: no /share, no modprobe after this.
+
+        For guests whose root is a disk.
+        """
+        self.run("cd /; busybox umount -l /share /usr/lib/modules; "
+                 "cd /sys/bus/virtio/drivers/9pnet_virtio && "
+                 "for d in virtio*; do echo $d >unbind || exit 1; done; "
+                 "echo 1 >/sys/module/suspend/parameters/pm_test_delay", check=True)
+
+    def start_suspend(self, timeout=90):
+        """Starts to freeze and thaw all devices, as a suspend does; all but the sleep itself."""
+        return self.start_command("echo devices >/sys/power/pm_test && echo freeze "
+                                  ">/sys/power/state; s=$?; echo none >/sys/power/pm_test; exit $s",
+                                  timeout=timeout)
+
+    def suspend(self, timeout=90):
+        """start_suspend() to its end; raises if the suspend failed."""
+        self.start_suspend(timeout).wait(check=True)
+
     # -- hot plug -----------------------------------------------------------------------
 
     def plug(self, device):
