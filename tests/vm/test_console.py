@@ -101,6 +101,16 @@ def receive(end, count, timeout=120):
     return bytes(data)
 
 
+def receive_until(end, text, timeout=60):
+    """Takes bytes from a socket until TEXT has come."""
+    data = b""
+    end.settimeout(timeout)
+    while text not in data:
+        piece = end.recv(4096)
+        assert piece, f"the port was closed after {data!r}"
+        data += piece
+
+
 def silent(end, seconds=0.3):
     """True if nothing comes from a socket for some time."""
     return not select.select([end], [], [], seconds)[0]
@@ -523,7 +533,8 @@ def talk(end, command):
     text = re.sub(r"\x1b\[[^a-zA-Z]*[a-zA-Z]", "", text.decode(errors="replace"))
     lines = text.replace("\r", "").split("\n")
     start = next((n for n, line in enumerate(lines) if f"{mark[:half]}''" in line), 0)
-    return "\n".join(lines[start + 1:lines.index(mark)]).strip()
+    # The prompt comes behind what was typed if that was quicker.
+    return "\n".join(lines[start + 1:lines.index(mark)]).strip().removeprefix("# ")
 
 
 @pytest.mark.own_guest
@@ -571,7 +582,7 @@ def test_single_console_without_control_queues(lab, take):
     tty = hvc_of(guest)
     with port_of(guest, "org.vrh.console0").connect() as end:
         guest.run(f"echo greetings >{tty}", check=True)
-        assert b"greetings" in receive(end, 9)
+        receive_until(end, b"greetings")
         reader = guest.start_command(f"timeout 20 head -n 1 {tty}")
         time.sleep(1)
         end.sendall(b"answer\r")
@@ -640,7 +651,7 @@ def test_suspend_keeps_unread_bytes(lab, take, root_disk):
         for _ in range(3):
             guest.suspend()
             guest.run(f"echo awake >{tty}", check=True)
-            assert b"awake" in receive(end, 5)
+            receive_until(end, b"awake")
 
 
 SLEEPER = """
