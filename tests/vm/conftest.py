@@ -220,10 +220,9 @@ def pytest_collection_modifyitems(config, items):
     """Leaves out what only a full run has, and sorts.
 
     The debug kernel is ten times slower, and a test that is broken shows with the in-tree
-    driver of 7.3, which is the same source. Tests of one file on one kernel stay together, as they share a guest.
-
-    Those with guests of their own come last, as each ends the shared one. The slowest
-    kernel is first: under xdist its groups must not be what everybody waits for.
+    driver of 7.3, which is the same source. Tests of one file on one kernel stay together,
+    as they share a guest. Those with guests of their own come last, as each ends the shared
+    one. The slowest kernel is first: under xdist its groups must not be what all wait for.
     """
     full = os.environ.get("VRH_FULL", "0") not in ("", "0")
     left_out = [item for item in items if not full and _param(item, "kernel") == "debug"

@@ -26,21 +26,24 @@ list() {
     done
     cd /
 }
-# take DRIVER ID [NAME]: moves the devices with this id (or the one called NAME).
+# take DRIVER ID [NAME]: moves the devices with this id (or the one called NAME). All are let
+# go before one is taken: the in-tree disk driver does not look whether a name is free.
 take() {
-    local driver=$1 name id has
-    [ -d "/sys/bus/virtio/drivers/$driver" ] || modprobe "$driver" || return 1
+    local driver=$1 name id has chosen=
     while read -r name id has _; do
         [ "$id" = "$2" ] && [ "${3:-$name}" = "$name" ] && [ "$has" != "$driver" ] || continue
-        if [ "$has" != - ]; then
-            echo "$name" >"/sys/bus/virtio/drivers/$has/unbind" || return 1
-        fi
+        chosen+=" $name"
+        [ "$has" = - ] || echo "$name" >"/sys/bus/virtio/drivers/$has/unbind" || return 1
+    done <<<"$(list)"
+    [ -d "/sys/bus/virtio/drivers/$driver" ] || modprobe "$driver" || return 1
+    for name in $chosen; do
+        [ -e "/sys/bus/virtio/drivers/$driver/$name" ] && continue     # by modprobe
         if ! echo "$name" >"/sys/bus/virtio/drivers/$driver/bind"; then
             echo "$driver did not take $name:" >&2
             dmesg | tail -n 20 >&2
             return 1
         fi
-    done <<<"$(list)"
+    done
 }
 """
 
@@ -101,7 +104,8 @@ def take(guest, kind, which="ours", name=None):
     driver = driver_name(kind, which)
     done = guest.run(f"{FUNCTIONS} take {driver} {ident(kind)} {name or ''} && list", timeout=120)
     if not done.ok:
-        raise host.LabError(f"{driver} cannot take {name or 'the ' + kind + ' devices'}: {done}")
+        raise host.LabError(f"{driver} cannot take {name or 'the ' + kind + ' devices'}:\n"
+                            f"{done.stdout}{done.stderr}")
     taken = [device for device in parse(done.stdout, kind) if name in (None, device.name)]
     if not taken:
         raise host.LabError(f"the guest has no {kind} device" + (f" {name}" if name else ""))
