@@ -11,13 +11,13 @@
 #endif
 
 #ifndef BLK_MAX_BLOCK_SIZE
-/* Delete when the oldest kernel is 6.15: blocks end at the page before. */
+/* Delete with 6.12: blocks end at the page before. */
 #define BLK_MAX_BLOCK_SIZE PAGE_SIZE
 #endif
 
 #ifndef VRH_HAVE_BLK_FEATURES
 /*
- * Delete when the oldest kernel is 6.11. Limits are set one by one there, and
+ * Delete with 6.1. Limits are set one by one there, and
  * what became bits of lim->features are flags of the queue. This struct and its
  * functions have the newest names; only what drivers of this suite set is here.
  */
@@ -122,13 +122,13 @@ static inline struct gendisk *vrh_mq_alloc_disk(struct blk_mq_tag_set *set, void
 #endif
 
 #ifndef VRH_HAVE_BLK_RQ_MAP_SG
-/* Delete when the oldest kernel is 6.15. */
+/* Delete with 6.12. */
 #define blk_rq_map_sg(req, sgl) blk_rq_map_sg((req)->q, req, sgl)
 #endif
 
 #ifdef VRH_HAVE_BLK_VIRTIO_MAP_QUEUES
 /*
- * Delete when the oldest kernel is 6.14. 6.12.117 has blk_mq_map_hw_queues(), but
+ * Delete with 6.12. 6.12.117 has blk_mq_map_hw_queues(), but
  * its virtio bus does not answer it, and queues would not follow the interrupts.
  */
 static inline void vrh_map_hw_queues(struct blk_mq_queue_map *qmap, struct device *dev,
@@ -141,7 +141,7 @@ static inline void vrh_map_hw_queues(struct blk_mq_queue_map *qmap, struct devic
 #endif
 
 #ifndef VRH_HAVE_BLK_NUM_POSSIBLE_QUEUES
-/* Delete when the oldest kernel is 6.17. */
+/* Delete with 6.12. */
 static inline unsigned int blk_mq_num_possible_queues(unsigned int max_queues)
 {
 	return min_not_zero((unsigned int)nr_cpu_ids, max_queues);
@@ -149,13 +149,13 @@ static inline unsigned int blk_mq_num_possible_queues(unsigned int max_queues)
 #endif
 
 #ifndef VRH_HAVE_BLK_FREEZE_NON_OWNER
-/* Delete when the oldest kernel is 6.12: lockdep does not watch freezing before. */
+/* Delete with 6.1: lockdep does not watch freezing before. */
 #define blk_freeze_queue_start_non_owner	blk_freeze_queue_start
 #define blk_mq_unfreeze_queue_non_owner		blk_mq_unfreeze_queue
 #endif
 
 #ifdef VRH_HAVE_BLK_SHOULD_MERGE
-/* Delete when the oldest kernel is 6.14: merging is the default there. */
+/* Delete with 6.12: merging is the default since. */
 #define VRH_MQ_F_DEFAULT	BLK_MQ_F_SHOULD_MERGE
 #else
 #define VRH_MQ_F_DEFAULT	0
@@ -167,7 +167,7 @@ static inline unsigned int blk_mq_num_possible_queues(unsigned int max_queues)
 	enum rq_end_io_ret name(struct request *req, blk_status_t status,	\
 				const struct io_comp_batch *vrh_iob)
 #else
-/* Delete when the oldest kernel tells end_io about the batch (7.0). */
+/* Delete with 6.12: end_io is told about the batch since. */
 #define VRH_RQ_END_IO(name) \
 	enum rq_end_io_ret name(struct request *req, blk_status_t status)
 #endif
@@ -176,7 +176,7 @@ static inline unsigned int blk_mq_num_possible_queues(unsigned int max_queues)
 #ifdef VRH_HAVE_BLK_GETGEO_DISK
 #define VRH_GETGEO(name) int name(struct gendisk *disk, struct hd_geometry *geo)
 #else
-/* Delete when the oldest kernel is 6.18. */
+/* Delete with 6.12. */
 #define VRH_GETGEO(name)							\
 	int name##_disk(struct gendisk *disk, struct hd_geometry *geo);		\
 	static int name(struct block_device *bdev, struct hd_geometry *geo)	\

@@ -29,7 +29,7 @@ static inline void vrh_balloon_flush(void)
  * wrappers below even out: the managed page count is kept for the driver, and
  * migratepage() only talks to the host; list, counters and references are done
  * here after it returned 0. Its -ENOENT ("old page deflated, new one not
- * taken") is not supported. Delete when the oldest kernel is 7.0.
+ * taken") is not supported. Delete with 6.12.
  */
 struct vrh_balloon_dev_info {
 	struct balloon_dev_info base;
@@ -139,17 +139,17 @@ static inline void vrh_balloon_flush(void)
 #define balloon_page_list_dequeue vrh_balloon_page_list_dequeue
 #endif /* !VRH_HAVE_MM_BALLOON_HEADER */
 
-/* Newer kernels name allocations by the object; 6.1 does not. Delete when 6.12 is the oldest. */
+/* Newer kernels name allocations by the object; 6.1 does not. Delete with 6.1. */
 #ifndef kzalloc_obj
 #define kzalloc_obj(object) kzalloc(sizeof(object), GFP_KERNEL)
 #endif
 
-/* 7.0 takes -1 as "the kernel's default order", older kernels 0, which is an order there. */
+/* 7.3 takes -1 as "the kernel's default order", older kernels 0, which is an order there. */
 #ifndef PAGE_REPORTING_ORDER_UNSPECIFIED
 #define PAGE_REPORTING_ORDER_UNSPECIFIED 0
 #endif
 
-/* Tags that 6.12 added to the statistics queue. Delete when it is the oldest kernel. */
+/* Tags of the statistics queue that 6.1 does not know. Delete with it. */
 #ifndef VIRTIO_BALLOON_S_OOM_KILL
 #define VIRTIO_BALLOON_S_OOM_KILL 10
 #define VIRTIO_BALLOON_S_ALLOC_STALL 11
@@ -164,7 +164,7 @@ static inline void vrh_balloon_flush(void)
  * @events: what all_vm_events() gave
  * @name: PGSCAN_KSWAPD, PGSCAN_DIRECT, PGSTEAL_KSWAPD or PGSTEAL_DIRECT
  *
- * Return: pages since boot. Delete when the oldest kernel is 7.0.
+ * Return: pages since boot. Delete with 6.12.
  */
 #ifdef VRH_HAVE_MM_RECLAIM_NODE_STAT
 #define vrh_reclaim_event(events, name) ((void)(events), global_node_page_state(name))

@@ -13,7 +13,7 @@
 #endif
 
 #ifndef VRH_HAVE_NET_RESIZE_DONE
-/* Delete when the oldest kernel is 6.12. No caller may need recycle_done. */
+/* Delete with 6.1. No caller may need recycle_done. */
 static inline int vrh_virtqueue_resize(struct virtqueue *vq, u32 num,
 				       void (*recycle)(struct virtqueue *vq, void *buf),
 				       void (*recycle_done)(struct virtqueue *vq))
@@ -29,7 +29,7 @@ static inline int vrh_virtqueue_resize(struct virtqueue *vq, u32 num,
 #endif
 
 #ifndef VRH_HAVE_NET_ETHTOOL_PUTS
-/* Delete when the oldest kernel is 6.8. */
+/* Delete with 6.1. */
 static inline void ethtool_puts(u8 **data, const char *str)
 {
 	strscpy(*data, str, ETH_GSTRING_LEN);
@@ -38,7 +38,7 @@ static inline void ethtool_puts(u8 **data, const char *str)
 #endif
 
 #ifndef VRH_HAVE_NET_KERNEL_TS_INFO
-/* Delete when the oldest kernel is 6.12. */
+/* Delete with 6.1. */
 #define kernel_ethtool_ts_info ethtool_ts_info
 #endif
 
@@ -58,7 +58,7 @@ static inline void vrh_net_set_stat_ops(struct net_device *dev, const struct net
 	dev->stat_ops = ops;
 }
 #else
-/* Delete when the oldest kernel is 6.10. */
+/* Delete with 6.1. */
 struct netdev_queue_stats_rx {
 	u64 bytes;
 	u64 packets;

@@ -7,7 +7,7 @@
 #include <linux/clocksource_ids.h>
 
 #ifndef VRH_HAVE_TIME_CSID_X86
-/* Delete when the oldest kernel is 6.9. Generic: no cross timestamp is claimed. */
+/* Delete with 6.1. Generic: no cross timestamp is claimed. */
 #define CSID_X86_KVM_CLK CSID_GENERIC
 #define CSID_X86_TSC CSID_GENERIC
 #endif
@@ -15,7 +15,7 @@
 #ifdef VRH_HAVE_TIME_READ_SNAPSHOT
 #define vrh_clocksource_set_read_snapshot(cs, fn) ((cs)->read_snapshot = (fn))
 #else
-/* Delete when the oldest kernel is 7.3: there it is a plain member. */
+/* Delete with 6.12: in 7.3 it is a plain member. */
 struct clocksource_hw_snapshot {
 	u64 hw_cycles;
 	enum clocksource_ids hw_csid;
@@ -34,7 +34,7 @@ struct clocksource_hw_snapshot {
 #ifdef VRH_HAVE_X86_CPUID_BASE_HYPERVISOR
 #include <asm/cpuid/api.h>
 #else
-/* Delete when the oldest kernel is 6.16. */
+/* Delete with 6.12. */
 static inline u32 cpuid_base_hypervisor(const char *sig, u32 leaves)
 {
 	return hypervisor_cpuid_base(sig, leaves);

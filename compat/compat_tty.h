@@ -2,8 +2,9 @@
 /*
  * Differences of hvc, the kernel's layer for hypervisor consoles. Its header is
  * not shipped with the packaged kernel headers, so which shape it has must be
- * concluded from headers that are: the old shape is certain before 6.6, the new
- * one since 6.8. Between the two nothing is certain and VRH_HVC_KNOWN is 0.
+ * concluded from headers that are: the old shape is certain where a tty is
+ * written with an int count (6.1), the new one where a serdev receives a size_t
+ * (6.12). Between the two nothing is certain and VRH_HVC_KNOWN is 0.
  * Include it where it is needed only; compat.h does not.
  */
 #ifndef VRH_COMPAT_TTY_H
@@ -16,7 +17,7 @@
 #define VRH_HVC_KNOWN IS_ENABLED(CONFIG_HVC_DRIVER)
 #define VRH_HVC_OLD 0
 #elif !defined(VRH_HAVE_TTY_WRITE_SSIZE)
-/* Delete when the oldest kernel is 6.8. */
+/* Delete with 6.1. */
 #define VRH_HVC_KNOWN IS_ENABLED(CONFIG_HVC_DRIVER)
 #define VRH_HVC_OLD 1
 #else

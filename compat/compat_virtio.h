@@ -12,7 +12,7 @@
 #include <linux/virtio_config.h>
 
 #ifndef VRH_HAVE_VIRTQUEUE_INFO
-/* Delete when the oldest kernel is 6.11. */
+/* Delete with 6.1. */
 struct virtqueue_info {
 	const char *name;
 	vq_callback_t *callback;
@@ -59,11 +59,11 @@ out:
 #ifdef VRH_HAVE_VIRTIO_RESET_PREPARE
 #define VRH_RESET_OPS(prepare, done) .reset_prepare = (prepare), .reset_done = (done),
 #else
-/* Delete when the probe answers yes on the oldest kernel. */
+/* Delete with 6.12. */
 #define VRH_RESET_OPS(prepare, done)
 #endif
 
-/* Delete when the oldest kernel is 6.17. */
+/* Delete with 6.12. */
 #ifndef VRH_HAVE_VIRTIO_GET_FEATURES
 #define VIRTIO_FEATURES_U64S 1
 
@@ -80,8 +80,7 @@ static inline void virtio_get_features(struct virtio_device *vdev, u64 *offered)
  * @nb: our place in the reboot chain where the core has no shutdown callback
  *
  * A driver puts VRH_SHUTDOWN(its function) into its struct virtio_driver and
- * arms this besides: one of the two does the work. Delete when the oldest
- * kernel is 6.16.
+ * arms this besides: one of the two does the work. Delete with 6.12.
  */
 struct vrh_shutdown {
 	void (*quiesce)(struct virtio_device *vdev);
