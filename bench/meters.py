@@ -97,17 +97,6 @@ def busy_ticks(lines):
 class EventMeter(Meter):
     """Kicks by virtqueue and interrupts by vector of one virtio device, counted in the guest."""
 
-    #: The lab leaves its probes in; they would slow down the runs that take times.
-    REMOVE = rf"""
-cd {counters.TRACING} || exit 1
-for t in events/vrh/*/trigger; do
-    hist=$(grep -o '^hist:[^ ]*' "$t") && echo "!$hist" >"$t"
-done
-for f in {" ".join(counters.FUNCTIONS)}; do
-    [ ! -e events/vrh/$f ] || echo "-:vrh/$f" >>kprobe_events
-done
-"""
-
     def __init__(self, guest, tools, device):
         super().__init__(guest, tools)
         self.device = device        #: its name on the virtio bus: virtio3
@@ -118,7 +107,6 @@ done
 
     def end(self):
         self._count.__exit__(None, None, None)
-        self.guest.run(self.REMOVE, check=True)
 
     def metrics(self, operations):
         def each(what, counter, mark):

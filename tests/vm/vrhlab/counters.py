@@ -21,11 +21,22 @@ TRACING = "/sys/kernel/tracing"
 
 SET_UP = f"""
 cd {TRACING} || exit 1
-[ -e events/vrh ] && exit 0
+[ -e events/vrh ] && exit 0     # left by a count that was cut short
 for f in {' '.join(FUNCTIONS)}; do
     grep -qw "$f" /proc/kallsyms || continue
     echo 'p:vrh/'$f' '$f' {FETCH}' >>kprobe_events || exit 1
     echo 'hist:keys=device,name:size=4096' >events/vrh/$f/trigger || exit 1
+done
+"""
+
+#: Probes cost time: what is measured next must not pay for them.
+TEAR_DOWN = rf"""
+cd {TRACING} || exit 1
+for t in events/vrh/*/trigger; do
+    hist=$(grep -o '^hist:[^ ]*' "$t") && echo "!$hist" >"$t"
+done
+for f in {' '.join(FUNCTIONS)}; do
+    [ ! -e events/vrh/$f ] || echo "-:vrh/$f" >>kprobe_events
 done
 """
 
@@ -59,13 +70,15 @@ class Count:
         return self
 
     def __exit__(self, kind, error, trace):
+        if self._want_config:
+            self._guest.trace("memory_region_ops_*", on=False)
         if kind is not None:
             return
         after = snapshot(self._guest)
+        self._guest.run(TEAR_DOWN, check=True)
         self.kicks, self.irqs = (difference(*pair) for pair in zip(self._before, after))
         self.config = collections.Counter()
         if self._want_config:
-            self._guest.trace("memory_region_ops_*", on=False)
             with open(self._guest.directory / "qemu.log", errors="replace") as log:
                 log.seek(self._log_begin)
                 for line in log:
