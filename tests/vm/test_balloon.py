@@ -13,7 +13,6 @@ import pytest
 
 from vrhlab import Balloon, binding, host
 
-MEM = 1024              # MiB of the guests here
 SYSFS = "/sys/bus/virtio/devices/*/vrh"
 HOG = """
 import mmap, sys, time
@@ -26,11 +25,16 @@ time.sleep({hold})
 """
 
 
+def memory(lab):
+    """MiB of the guests here: KASAN keeps an eighth for itself, kmemleak its books."""
+    return 1280 if lab.kernel == "debug" else 1024
+
+
 @pytest.fixture
 def guest(lab):
     """The guest of these tests, without a balloon: each test plugs the one it needs."""
     lab.need("virtio_balloon_rh")
-    made = lab.share("balloon", mem=MEM, devices=shelf)
+    made = lab.share("balloon", mem=memory(lab), devices=shelf)
     yield made
     for device in shelf.plugged[:]:
         remove(made, device)
@@ -135,10 +139,10 @@ def test_memory_goes_to_the_host_and_comes_back(guest, driver):
     add(guest, driver)
     touch(guest, 700)
     total, before = meminfo(guest, "MemTotal"), resident(guest)
-    reach(guest, MEM - 512)
+    reach(guest, guest.mem - 512)
     assert abs(total - meminfo(guest, "MemTotal") - 512) <= 2
     assert before - resident(guest) >= 420, "the host got too little"
-    reach(guest, MEM)
+    reach(guest, guest.mem)
     assert abs(total - meminfo(guest, "MemTotal")) <= 2
     touch(guest, 700)
     assert resident(guest) >= before - 60, "what came back cannot be used"
@@ -148,10 +152,10 @@ def test_total_stays_with_deflate_on_oom(guest, driver):
     """A balloon that gives way on OOM leaves MemTotal alone (VIRTIO 1.3, 5.5.6)."""
     add(guest, driver, deflate_on_oom=True)
     total, free = meminfo(guest, "MemTotal"), meminfo(guest, "MemFree")
-    reach(guest, MEM - 256)
+    reach(guest, guest.mem - 256)
     assert meminfo(guest, "MemTotal") == total
     assert abs(free - meminfo(guest, "MemFree") - 256) <= 30
-    reach(guest, MEM)
+    reach(guest, guest.mem)
 
 
 def test_statistics(guest, driver):
@@ -180,19 +184,19 @@ def test_balloon_gives_way_to_oom(guest, driver):
     """A program that needs the balloon's memory gets it, and nobody is killed."""
     add(guest, driver, deflate_on_oom=True)
     kills = vmstat(guest, "oom_kill")
-    reach(guest, MEM - 400)
+    reach(guest, guest.mem - 400)
     result = hog(guest, 540).wait()
     assert result.ok, result
     assert vmstat(guest, "oom_kill") == kills
     if driver == "ours":
         assert counter(guest, "oom_pages") > 0
-        until(lambda: actual(guest) == MEM - 400, 60, "the target is pursued again")
+        until(lambda: actual(guest) == guest.mem - 400, 60, "the target is pursued again")
 
 
 def test_no_tug_of_war_while_memory_is_short(guest):
     """While the hog stays, the balloon keeps away: few OOM calls, no churn."""
     add(guest, deflate_on_oom=True)
-    reach(guest, MEM - 400)
+    reach(guest, guest.mem - 400)
     kills = vmstat(guest, "oom_kill")
     running = hog(guest, 540, hold=25)
     until_full(guest)
@@ -223,7 +227,7 @@ def test_unreachable_target_leaves_a_working_guest(guest):
     # The memory that the hog left goes to the host without being asked again.
     low = actual(guest)
     until(lambda: actual(guest) < low - 200, 60, "the target is pursued")
-    reach(guest, MEM)
+    reach(guest, guest.mem)
 
 
 def test_reported_pages_leave_the_host(guest, driver):
@@ -257,15 +261,15 @@ def test_compaction_moves_ballooned_pages(guest, oom):
     # Holes all over memory make work for compaction.
     guest.sh("mkdir -p /dev/shm/holes; cd /dev/shm/holes; "
              "dd if=/dev/zero bs=1M count=300 2>/dev/null | split -b 2M; rm *[aceg]", timeout=180)
-    reach(guest, MEM - 350)
+    reach(guest, guest.mem - 350)
     guest.sh("rm -r /dev/shm/holes")
     guest.sh("echo 1 >/proc/sys/vm/compact_memory", timeout=180)
     moved = counter(guest, "migrated")
     assert moved > 0
     assert vmstat(guest, "balloon_migrate") >= moved
     assert counter(guest, "held_pages") == 350 << 8
-    assert actual(guest) == MEM - 350
-    reach(guest, MEM)
+    assert actual(guest) == guest.mem - 350
+    reach(guest, guest.mem)
     assert counter(guest, "held_pages") == 0
     assert abs(meminfo(guest, "MemTotal") - total) <= 1
     assert counter(guest, "errors") == 0
@@ -277,10 +281,10 @@ def test_compaction_while_inflating(guest):
     running = guest.start_command("end=$((SECONDS+10)); while [ $SECONDS -lt $end ]; do "
                                   "echo 1 >/proc/sys/vm/compact_memory; done", timeout=60)
     for _ in range(3):
-        reach(guest, MEM - 400)
-        reach(guest, MEM - 100)
+        reach(guest, guest.mem - 400)
+        reach(guest, guest.mem - 100)
     assert running.wait().ok
-    reach(guest, MEM)
+    reach(guest, guest.mem)
     assert counter(guest, "held_pages") == 0
     assert counter(guest, "host_late") == 0
 
@@ -289,15 +293,15 @@ def test_unload_gives_everything_back(guest):
     """rmmod with a full balloon leaves no page behind, and the host knows."""
     add(guest)
     total, free = meminfo(guest, "MemTotal"), meminfo(guest, "MemFree")
-    reach(guest, MEM - 500)
+    reach(guest, guest.mem - 500)
     guest.sh("rmmod virtio_balloon_rh")
-    assert actual(guest) == MEM
+    assert actual(guest) == guest.mem
     assert abs(meminfo(guest, "MemTotal") - total) <= 1
     assert abs(meminfo(guest, "MemFree") - free) <= 25
     # The target stands: whoever takes the device next pursues it, in-tree too.
     guest.modprobe("virtio_balloon")
     binding.take(guest, "balloon", "in-tree")
-    until(lambda: actual(guest) == MEM - 500, 60, "in-tree takes over")
+    until(lambda: actual(guest) == guest.mem - 500, 60, "in-tree takes over")
 
 
 def test_bind_and_unbind_while_inflating(guest):
@@ -305,11 +309,11 @@ def test_bind_and_unbind_while_inflating(guest):
     _, device = add(guest, deflate_on_oom=True, free_page_reporting=True)
     total = meminfo(guest, "MemTotal")
     for turn in range(10):
-        resize(guest, MEM - 400 - turn)
+        resize(guest, guest.mem - 400 - turn)
         guest.sh(f"cd /sys/bus/virtio/drivers/virtio_balloon_rh; for i in 1 2 3 4 5 6 7 8 9 10; do "
                  f"echo {device.name} >unbind; echo {device.name} >bind; sleep 0.$((i % 4)); done",
                  timeout=180)
-    reach(guest, MEM)
+    reach(guest, guest.mem)
     assert abs(meminfo(guest, "MemTotal") - total) <= 1
     assert counter(guest, "held_pages") == 0
 
@@ -319,7 +323,7 @@ def test_unplug_while_inflating(guest):
     total = meminfo(guest, "MemTotal")
     for turn in range(3):
         device, _ = add(guest, free_page_reporting=True)
-        resize(guest, MEM - 600)
+        resize(guest, guest.mem - 600)
         time.sleep(0.2 * turn)
         remove(guest, device)
         assert abs(meminfo(guest, "MemTotal") - total) <= 1
@@ -329,12 +333,12 @@ def test_function_reset_is_survived(guest):
     """Where the core says so, the balloon starts again; else nobody waits for ever."""
     _, device = add(guest)
     total = meminfo(guest, "MemTotal")
-    reach(guest, MEM - 200)
+    reach(guest, guest.mem - 200)
     told = "reset_prepare" in guest.sh("cat /proc/kallsyms | grep -o virtio_device_reset_prepare "
                                        "| head -n 1 || true")
     guest.sh(f"echo 1 >/sys/bus/pci/devices/{device.pci}/reset", timeout=60)
     if told:
-        reach(guest, MEM - 300)
+        reach(guest, guest.mem - 300)
         assert counter(guest, "host_late") == 0
     else:
         # The device is silent now, also about targets, and the driver does not know why.
@@ -346,7 +350,7 @@ def test_function_reset_is_survived(guest):
     assert time.monotonic() - begun < 30
     assert abs(meminfo(guest, "MemTotal") - total) <= 1
     guest.modprobe("virtio_balloon_rh")
-    reach(guest, MEM)
+    reach(guest, guest.mem)
 
 
 @pytest.mark.parametrize("options", [{"packed": True}, {"vectors": 0, "ioeventfd": False},
@@ -355,10 +359,10 @@ def test_function_reset_is_survived(guest):
 def test_device_variants(guest, options):
     """Packed ring, INTx and no ioeventfd, DMA API, no event index: the same balloon."""
     add(guest, free_page_reporting=True, **options)
-    resize_ok = MEM - 300
+    resize_ok = guest.mem - 300
     reach(guest, resize_ok)
     guest.sh("echo 1 >/proc/sys/vm/compact_memory", timeout=60)
-    reach(guest, MEM)
+    reach(guest, guest.mem)
     assert counter(guest, "host_late") == counter(guest, "errors") == 0
     features = guest.sh(f"cat {SYSFS}/features").split()
     assert ("RING_PACKED" in features) == ("packed" in options)
@@ -368,22 +372,22 @@ def test_device_variants(guest, options):
 @pytest.mark.own_guest
 def test_old_machine_suspend_and_reboot(lab, take, root_disk):
     """pc-q35-9.2 (INTx, no ioeventfd), poison; suspend and reboot in the middle of it."""
-    guest = lab.boot_from(root_disk, mem=MEM, machine="pc-q35-9.2",
+    guest = lab.boot_from(root_disk, mem=memory(lab), machine="pc-q35-9.2",
                           append="page_poison=1" if lab.kernel == "debug" else "init_on_free=1",
                           devices=[Balloon(hotplug=True, free_page_reporting=True)])
     take(guest, "balloon")
     features = guest.sh(f"cat {SYSFS}/features").split()
     assert "PAGE_POISON" in features and "REPORTING" in features
     touch(guest, 300)
-    reach(guest, MEM - 300)
+    reach(guest, guest.mem - 300)
     until(lambda: counter(guest, "reported") > 100 * 256, 60, "pages are reported")
     assert counter(guest, "errors") == counter(guest, "host_late") == 0
     guest.prepare_suspend()
     suspended = guest.start_suspend()
-    until(lambda: actual(guest) == MEM, 60, "the balloon is empty for the suspend")
+    until(lambda: actual(guest) == guest.mem, 60, "the balloon is empty for the suspend")
     suspended.wait(check=True)
-    until(lambda: actual(guest) == MEM - 300, 90, "it is filled again afterwards")
-    resize(guest, MEM - 700)
+    until(lambda: actual(guest) == guest.mem - 300, 90, "it is filled again afterwards")
+    resize(guest, guest.mem - 700)
     until(lambda: counter(guest, "held_pages") > 320 << 8, 60, "the balloon is on its way")
     guest.start_command("busybox reboot -f")
     try:
