@@ -24,6 +24,8 @@ def _words(name):
 
 
 KERNELS = _words("VRH_KERNELS") or list(kernels.NAMES)
+#: Files of tests by how long they take.
+LONG_FIRST = ("test_net", "test_balloon", "test_lifecycle", "test_blk", "test_console")
 _builds = {}
 
 
@@ -222,7 +224,8 @@ def pytest_collection_modifyitems(config, items):
     The debug kernel is ten times slower, and a test that is broken shows with the in-tree
     driver of 7.3, which is the same source. Tests of one file on one kernel stay together,
     as they share a guest. Those with guests of their own come last, as each ends the shared
-    one. The slowest kernel is first: under xdist its groups must not be what all wait for.
+    one. The slowest kernel and the longest files are first: under xdist they must not be
+    what all wait for at the end.
     """
     full = os.environ.get("VRH_FULL", "0") not in ("", "0")
     left_out = [item for item in items if not full and _param(item, "kernel") == "debug"
@@ -231,7 +234,10 @@ def pytest_collection_modifyitems(config, items):
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
     items.sort(key=lambda item: (-KERNELS.index(_param(item, "kernel"))
-                                 if _param(item, "kernel") in KERNELS else 1, str(item.path),
+                                 if _param(item, "kernel") in KERNELS else 1,
+                                 LONG_FIRST.index(item.path.stem)
+                                 if item.path.stem in LONG_FIRST else len(LONG_FIRST),
+                                 str(item.path),
                                  item.get_closest_marker("own_guest") is not None,
                                  _param(item, "driver") != "in-tree"))
 

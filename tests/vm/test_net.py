@@ -192,11 +192,12 @@ def test_copy_is_byte_for_byte(lab, take, driver, pairs):
 
 def iperf(guest, tap, *words, seconds=2):
     """Bytes that iperf3 moved, as the receiver counts them."""
-    daemon = tap.start(["iperf3", "-s", "-1"], stdout=-3, stdin=-3)
+    daemon = tap.start(["iperf3", "-s"], stdout=-3, stdin=-3)
     try:
         done = guest.run(f"for i in $(seq 20); do "
                          f"iperf3 -J -c {tap.peer} -t {seconds} {' '.join(words)} >/tmp/iperf && "
-                         "exec cat /tmp/iperf; sleep 0.5; done; cat /tmp/iperf; exit 1",
+                         "grep -q sum_received /tmp/iperf && exec cat /tmp/iperf; sleep 0.5; "
+                         "done; cat /tmp/iperf; exit 1",
                          timeout=120 + seconds, check=True)
     finally:
         daemon.kill()
