@@ -82,10 +82,10 @@ static inline void vrh_balloon_devinfo_init(struct vrh_balloon_dev_info *info)
 
 /*
  * Not the kernel's function of this name: it takes the page lock by trylock and
- * BUG()s if that fails, which is right for new pages only. A page that was on
- * the list before (taken off for a deflate that the ring refused) may still
- * have a visitor: compaction, which saw a movable page, holds the lock for a
- * few instructions to look again. So the lock is waited for.
+ * stops the kernel if that fails, which is right for new pages only. A page that
+ * was on the list before (taken off for a deflate that the ring refused) may
+ * still have a visitor: compaction, which saw a movable page, holds the lock for
+ * a few instructions to look again. So the lock is waited for.
  *
  * The managed count is adjusted before the page is listed: a listed page can be
  * migrated to another zone.

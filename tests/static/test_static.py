@@ -181,6 +181,8 @@ def promised():
                           (module, "parameter", "disable_features")}
             for name in re.findall(r"&(?:dev_attr_(\w+)|(\w+)_attr(?:ibute)?)\.attr\b", code):
                 found.add((module, "attribute", name[0] or name[1]))
+            if "device_set_wakeup_capable(" in code:    # power/wakeup, made by the driver core
+                found.add((module, "attribute", "wakeup"))
     return found
 
 
