@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Arguments of the programs here, and one line for a wrong one."""
+"""Arguments of the programs here, one line for a wrong one, and their exit statuses."""
 
 import argparse
 import os
 import re
+import sys
+
+from vrhlab import host
 
 
 class Parser(argparse.ArgumentParser):
@@ -32,3 +35,13 @@ def parameter(text):
     if not re.fullmatch(r"\w+=\S*", text):
         raise argparse.ArgumentTypeError(f"'{text}' is not name=value")
     return text
+
+
+def run(program, main):
+    """Runs MAIN and exits with its status; what the lab cannot do is one line."""
+    try:
+        sys.exit(main())
+    except host.LabError as error:
+        sys.exit(f"{program}: {error}")
+    except KeyboardInterrupt:
+        sys.exit(os.EX_TEMPFAIL)

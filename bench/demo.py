@@ -4,7 +4,6 @@
 A demonstration, not a measurement: one short run a side. bench/bench measures.
 """
 
-import os
 import pathlib
 import sys
 import time
@@ -15,7 +14,7 @@ sys.dont_write_bytecode = True
 
 import insn  # noqa: E402
 import stats  # noqa: E402
-from arguments import Parser  # noqa: E402
+from arguments import Parser, run  # noqa: E402
 from meters import EventMeter  # noqa: E402
 from vrhlab import Guest, build, host, kernels, packages  # noqa: E402
 from workload import Amount, Session, Tools  # noqa: E402
@@ -150,9 +149,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except host.LabError as error:
-        sys.exit(f"demo: {error}")
-    except KeyboardInterrupt:
-        sys.exit(os.EX_TEMPFAIL)
+    run("demo", main)

@@ -25,7 +25,7 @@ import insn  # noqa: E402
 import pairs  # noqa: E402
 import report  # noqa: E402
 import workloads  # noqa: E402
-from arguments import Parser, number, parameter  # noqa: E402
+from arguments import Parser, number, parameter, run  # noqa: E402
 from vrhlab import host, kernels, packages  # noqa: E402
 
 NAMES = sorted(module.name for module in pkgutil.iter_modules(workloads.__path__))
@@ -110,9 +110,4 @@ def default_path(document):
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except host.LabError as error:
-        sys.exit(f"bench: {error}")
-    except KeyboardInterrupt:
-        sys.exit(os.EX_TEMPFAIL)
+    run("bench", main)

@@ -2,6 +2,7 @@
 """Consoles and ports: bytes both ways, who hears of what, and nothing that waits for ever."""
 
 import hashlib
+import itertools
 import os
 import re
 import select
@@ -12,7 +13,7 @@ import time
 import pytest
 
 from vrhlab import Console, Port, binding, host
-from vrhlab.devices import Device, Serial
+from vrhlab.devices import Serial
 
 NAME = "org.vrh.port0"
 PATIENCE = 60       # seconds; a debug kernel on a busy machine starts Python in ten
@@ -55,11 +56,6 @@ def port_file(guest, name, timeout=60):
         time.sleep(0.2)
 
 
-def device_of(guest, ident):
-    """The device object of a guest by its QEMU id."""
-    return next(d for d in guest.devices if isinstance(d, Device) and d.ident == ident)
-
-
 def port_of(guest, name=NAME):
     """The Port object called NAME."""
     return next(d for d in guest.devices if isinstance(d, Port) and d.name == name)
@@ -73,18 +69,13 @@ def statistics(guest, path):
                 for line in text.splitlines())
 
 
-def python(guest, program, *arguments, timeout=60):
-    """Runs a Python program in the guest; it must succeed. Returns what it printed."""
-    number = python.number = getattr(python, "number", 0) + 1
-    script = guest.share / f"script{number}.py"
-    script.write_text(program)
-    return guest.sh(["python3", "-I", "-S", f"/share/{script.name}", *arguments], timeout=timeout)
+#: Programs of several tests may run in one guest at a time.
+script_numbers = itertools.count(1)
 
 
 def start_python(guest, program, *arguments, timeout=60):
     """Starts a Python program in the guest."""
-    number = python.number = getattr(python, "number", 0) + 1
-    script = guest.share / f"script{number}.py"
+    script = guest.share / f"script{next(script_numbers)}.py"
     script.write_text(program)
     return guest.start_command(["python3", "-I", "-S", f"/share/{script.name}", *arguments],
                                timeout=timeout)

@@ -85,6 +85,12 @@ sys.exit("3000 allocations and no end")
 """
 
 
+def workouts():
+    """One of each kind, and the devices that they are made of."""
+    made = {kind: workout.WORKOUTS[kind]() for kind in KINDS}
+    return made, [part for one in made.values() for part in one.parts]
+
+
 def boot(lab, *kinds, driver="ours"):
     """The guest with one device of each kind that these tests share, and their workouts.
 
@@ -92,8 +98,8 @@ def boot(lab, *kinds, driver="ours"):
     """
     kinds = kinds or KINDS
     lab.need(*(binding.OURS[kind] for kind in kinds))
-    made = {name: workout.WORKOUTS[name]() for name in KINDS}
-    guest = lab.share("lifecycle", devices=[part for one in made.values() for part in one.parts])
+    made, devices = workouts()
+    guest = lab.share("lifecycle", devices=devices)
     if not hasattr(guest, "workouts"):
         guest.workouts = made
     for kind in kinds:
@@ -184,10 +190,9 @@ def test_hot_unplug_and_plug_under_load(lab, take, driver):
 @pytest.mark.own_guest
 def test_surprise_removal_under_load(lab):
     """Busy devices are pulled out, not asked for: every removal ends, every module unloads."""
+    exercises, devices = workouts()
     # The core warns when a device that is gone does not read as reset (virtio_dev_remove).
-    exercises = {kind: workout.WORKOUTS[kind]() for kind in KINDS}
-    guest = lab.boot(devices=[part for one in exercises.values() for part in one.parts],
-                     allowed=[r"virtio_dev_remove", r"Call Trace"])
+    guest = lab.boot(devices=devices, allowed=[r"virtio_dev_remove", r"Call Trace"])
     for kind in KINDS:
         binding.take(guest, kind, "ours")
     check(guest, exercises)
@@ -241,8 +246,7 @@ def test_nonsense_parameter_is_refused_with_one_line(lab, kind):
 def test_installed_modules_change_nothing(lab):
     """Whoever loads drivers by alias, as udev does, gets the in-tree ones, as without ours."""
     lab.need(*binding.OURS.values())
-    made = [workout.WORKOUTS[kind]() for kind in KINDS]
-    guest = lab.boot(devices=[part for one in made for part in one.parts])
+    guest = lab.boot(devices=workouts()[1])
     guest.run("modprobe -a -b $(cat /sys/bus/virtio/devices/*/modalias)", check=True)
     assert drivers(guest) == binding.IN_TREE
 
