@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Differences of the virtio core: finding virtqueues, resets from outside, the
- * features a device offers, how a driver learns of a shutdown.
+ * features a device offers, config changes held back, how a driver learns of a
+ * shutdown.
  */
 #ifndef VRH_COMPAT_VIRTIO_H
 #define VRH_COMPAT_VIRTIO_H
@@ -70,6 +71,13 @@ out:
 static inline void virtio_get_features(struct virtio_device *vdev, u64 *offered)
 {
 	offered[0] = vdev->config->get_features(vdev);
+}
+#endif
+
+/* Delete with 6.1, whose core never holds config changes back. */
+#ifndef VRH_HAVE_VIRTIO_CONFIG_DRIVER
+static inline void virtio_config_driver_enable(struct virtio_device *vdev)
+{
 }
 #endif
 

@@ -414,6 +414,11 @@ static int vnet_probe(struct virtio_device *vdev)
 	err = find_vqs(vn);
 	if (err)
 		goto err_vqs;
+	/*
+	 * The in-tree driver has the core hold back config changes while its
+	 * interface is down, and leaves it at that when it is unbound.
+	 */
+	virtio_config_driver_enable(vdev);
 	/* Commands and the first open need a device that listens. */
 	virtio_device_ready(vdev);
 	vn->state = VNET_READY;

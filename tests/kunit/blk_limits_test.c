@@ -183,6 +183,52 @@ static void request_always_fits_the_ring(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, lim.refused.field, "queue size");
 }
 
+static void one_segment_holds_a_block_that_is_aligned(struct kunit *test)
+{
+	struct vblk_config cfg = qemu;
+	struct vblk_limits lim;
+
+	cfg.blk_size = 4096;
+	check(test, &cfg, &lim);
+	KUNIT_EXPECT_EQ(test, vblk_limits_fit_ring(&lim, 128), 0);
+	KUNIT_EXPECT_EQ(test, lim.dma_alignment, 511u);
+
+	/* Across two pages a block would need two segments. */
+	cfg.has_seg_max = false;
+	check(test, &cfg, &lim);
+	KUNIT_EXPECT_EQ(test, vblk_limits_fit_ring(&lim, 128), 0);
+	KUNIT_EXPECT_EQ(test, lim.max_segments, 1u);
+	KUNIT_EXPECT_EQ(test, lim.dma_alignment, 4095u);
+
+	cfg.blk_size = 512;
+	check(test, &cfg, &lim);
+	KUNIT_EXPECT_EQ(test, vblk_limits_fit_ring(&lim, 128), 0);
+	KUNIT_EXPECT_EQ(test, lim.dma_alignment, 511u);
+}
+
+static void block_larger_than_a_request_is_refused(struct kunit *test)
+{
+	struct vblk_config cfg = qemu;
+	struct vblk_host large = host;
+	struct vblk_limits lim;
+
+	/* 64 KiB blocks exist since 6.15; 15 segments of 4 KiB do not hold one. */
+	large.max_blk_size = 65536;
+	cfg.blk_size = 65536;
+	cfg.has_size_max = true;
+	cfg.size_max = 4096;
+	cfg.seg_max = 15;
+	KUNIT_ASSERT_EQ(test, vblk_limits_check(&cfg, &large, &lim), 0);
+	KUNIT_EXPECT_EQ(test, vblk_limits_fit_ring(&lim, 128), -EINVAL);
+	KUNIT_EXPECT_STREQ(test, lim.refused.field, "blk_size");
+	KUNIT_EXPECT_EQ(test, lim.refused.max, 15ull * 4096);
+
+	cfg.seg_max = 16;
+	KUNIT_ASSERT_EQ(test, vblk_limits_check(&cfg, &large, &lim), 0);
+	KUNIT_EXPECT_EQ(test, vblk_limits_fit_ring(&lim, 128), 0);
+	KUNIT_EXPECT_EQ(test, vblk_limits_fit_ring(&lim, 17), -EINVAL);
+}
+
 static void odd_topology_is_put_aside(struct kunit *test)
 {
 	struct vblk_config cfg = qemu;
@@ -266,6 +312,17 @@ static void useless_discard_is_switched_off(struct kunit *test)
 	expect_ignored(test, &lim, "max_discard_sectors");
 	KUNIT_EXPECT_EQ(test, lim.max_discard, 0u);
 	KUNIT_EXPECT_EQ(test, lim.discard_granularity, 0u);
+
+	/* The block layer cuts at the larger physical block. */
+	cfg = qemu;
+	cfg.physical_block_exp = 3;
+	cfg.max_discard_sectors = 7;
+	check(test, &cfg, &lim);
+	expect_ignored(test, &lim, "max_discard_sectors");
+	KUNIT_EXPECT_EQ(test, lim.max_discard, 0u);
+	cfg.max_discard_sectors = 8;
+	check(test, &cfg, &lim);
+	KUNIT_EXPECT_EQ(test, lim.max_discard, 8u);
 
 	cfg = qemu;
 	cfg.discard_sector_alignment = 1u << 23;	/* 2^32 bytes */
@@ -372,6 +429,8 @@ static struct kunit_case blk_limits_cases[] = {
 	KUNIT_CASE(segment_size_is_never_exceeded),
 	KUNIT_CASE(segment_count_is_at_least_one_and_bounded),
 	KUNIT_CASE(request_always_fits_the_ring),
+	KUNIT_CASE(one_segment_holds_a_block_that_is_aligned),
+	KUNIT_CASE(block_larger_than_a_request_is_refused),
 	KUNIT_CASE(odd_topology_is_put_aside),
 	KUNIT_CASE(every_physical_exponent_is_safe),
 	KUNIT_CASE(discard_limits_are_whole_blocks),

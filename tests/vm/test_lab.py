@@ -6,9 +6,10 @@ import pytest
 from vrhlab import Disk, GuestDied, GuestUnhealthy, UserNet, build, counters, verdict
 
 
-def stock(lab, **options):
-    """A shared guest without our modules."""
-    return lab.share("stock", built=build.stock(lab.kernel), **options)
+def stock(lab):
+    """A shared guest without our modules, with a disk and a NIC that nobody drives yet."""
+    return lab.share("stock", built=build.stock(lab.kernel), smp=1,
+                     devices=lambda: [Disk(queues=1, hotplug=True), UserNet()])
 
 
 def test_guest_boots_the_kernel_asked_for(lab):
@@ -86,10 +87,9 @@ def test_verdict_knows_reports_of_a_sick_kernel(line):
     assert verdict.findings(console, [r"^\[    2.0\] "]) == []
 
 
-@pytest.mark.own_guest
 def test_printed_warning_fails_a_guest(lab):
     """What reaches the console is judged while the guest runs."""
-    guest = lab.boot(built=build.stock(lab.kernel))
+    guest = stock(lab)
     guest.run("echo '<4>WARNING: vrh test' >/dev/kmsg", check=True)
     guest.wait("dmesg | grep -q 'vrh test'")
     with pytest.raises(GuestUnhealthy, match="vrh test"):
@@ -97,10 +97,9 @@ def test_printed_warning_fails_a_guest(lab):
     guest.allow("vrh test", reason="this test printed it")
 
 
-@pytest.mark.own_guest
 def test_counters_agree_at_depth_one(lab):
     """One read at a time: one kick, one interrupt, in QEMU's trace as in the guest's counts."""
-    guest = lab.boot(built=build.stock(lab.kernel), devices=[Disk(queues=1)], smp=1)
+    guest = stock(lab)
     guest.modprobe("virtio_blk")
     guest.wait("test -b /dev/vda")
     reads = "dd if=/dev/vda of=/dev/null iflag=direct bs=4k count=200 status=none"
@@ -123,10 +122,9 @@ def notified(guest):
     return log.count("virtio_queue_notify ")
 
 
-@pytest.mark.own_guest
 def test_config_accesses_are_counted(lab):
     """Loading a driver reads the device's config space; reading sysfs does not."""
-    guest = lab.boot(built=build.stock(lab.kernel), devices=[UserNet()])
+    guest = stock(lab)
     with counters.Count(guest, config=True) as count:
         guest.modprobe("virtio_net")
         guest.wait("test -e /sys/class/net/eth0")
@@ -136,11 +134,10 @@ def test_config_accesses_are_counted(lab):
     assert not any("virtio-pci-device-virtio-net" in name for name in count.config)
 
 
-@pytest.mark.own_guest
 def test_hot_plug_and_unplug_reach_the_guest(lab):
     """A disk behind a root port goes and comes back by QMP."""
-    disk = Disk(hotplug=True)
-    guest = lab.boot(built=build.stock(lab.kernel), devices=[disk])
+    guest = stock(lab)
+    disk = guest.devices[0]
     guest.modprobe("virtio_blk")
     guest.wait("test -b /dev/vda")
     guest.unplug(disk)

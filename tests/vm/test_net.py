@@ -16,31 +16,46 @@ from vrhlab import TapNet, binding
 
 MIB = 1 << 20
 
-SERVE = """
-import hashlib, socket, sys
+#: What a copy is made of, the same on both sides: no two MiB are alike, and a comparison
+#: costs less than a digest. Number of a MiB -> its bytes.
+PATTERN = """
+import random
+block = random.Random(1).randbytes(1 << 20)
+
+def piece(number):
+    return number.to_bytes(8, "big") + block[8:]
+"""
+
+#: Takes one connection on a port; prints how many bytes came, and where the first wrong
+#: piece begins or -1.
+SERVE = PATTERN + """
+import socket, sys
 listen = socket.create_server(("", int(sys.argv[1])))
 print("ready", flush=True)
 end, _ = listen.accept()
-total, digest = 0, hashlib.sha256()
-while data := end.recv(1 << 20):
-    digest.update(data)
-    total += len(data)
-print(total, digest.hexdigest(), flush=True)
+data = bytearray(1 << 20)
+total, wrong, got = 0, -1, len(data)
+while got == len(data):
+    got = 0
+    while got < len(data) and (more := end.recv_into(memoryview(data)[got:])):
+        got += more
+    if wrong < 0 and data[:got] != piece(total >> 20)[:got]:
+        wrong = total
+    total += got
+print(total, wrong, flush=True)
 """
 
-SEND = """
-import hashlib, os, socket, sys
+#: Sends to an address and port a number of bytes.
+SEND = PATTERN + """
+import socket, sys
 end = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=120)
-left, digest, block = int(sys.argv[3]), hashlib.sha256(), os.urandom(1 << 20)
-n = 0
+left, number = int(sys.argv[3]), 0
 while left:
-    data = (n.to_bytes(8, "big") + block)[:min(left, len(block))]
+    data = piece(number)[:left]
     end.sendall(data)
-    digest.update(data)
     left -= len(data)
-    n += 1
+    number += 1
 end.shutdown(socket.SHUT_WR)
-print(digest.hexdigest())
 """
 
 
@@ -153,22 +168,20 @@ def server(tap, argv):
 
 
 def to_host(guest, tap, count, port=7001, timeout=1500):
-    """Copies COUNT bytes from the guest to the host and compares their digests."""
+    """Copies COUNT bytes from the guest to the host, which compares them."""
     with server(tap, ["python3", "-S", "-c", SERVE, str(port)]) as process:
-        sent = guest.run(["python3", "-S", "-c", SEND, tap.peer, str(port), str(count)],
-                         timeout=timeout, check=True).stdout.strip()
-        total, got = process.stdout.readline().split()
-    assert (int(total), got) == (count, sent)
+        guest.run(["python3", "-S", "-c", SEND, tap.peer, str(port), str(count)],
+                  timeout=timeout, check=True)
+        assert process.stdout.readline().split() == [str(count), "-1"]
 
 
 def to_guest(guest, tap, count, port=7002, timeout=1500):
-    """Copies COUNT bytes from the host to the guest and compares their digests."""
+    """Copies COUNT bytes from the host to the guest, which compares them."""
     receiver = guest.start_command(["python3", "-S", "-c", SERVE, str(port)], timeout=timeout)
     guest.wait(f"grep -q ':{port:04X} ' /proc/net/tcp /proc/net/tcp6", 30)
     address = tap.address.split("/")[0]
-    sent = tap.run(["python3", "-S", "-c", SEND, address, str(port), str(count)]).strip()
-    _, total, got = receiver.wait(check=True).stdout.split()
-    assert (int(total), got) == (count, sent)
+    tap.run(["python3", "-S", "-c", SEND, address, str(port), str(count)])
+    assert receiver.wait(check=True).stdout.split() == ["ready", str(count), "-1"]
 
 
 def copy_size(lab, driver):
@@ -278,7 +291,7 @@ def test_queue_pairs_change_under_load(lab, take, driver):
     guest, tap, name = shared(lab, take, driver)
     load = guest.start_command(f"while :; do busybox ping -A -c 200 {tap.peer}; done >/dev/null",
                                timeout=300)
-    for count in (1, 2) * 5:
+    for count in (1, 2) * 3:
         guest.sh(f"ethtool -L {name} combined {count}")
         assert f"Combined:\t{count}" in guest.sh(f"ethtool -l {name}").split("Current")[1]
     load.kill()
@@ -352,7 +365,12 @@ def test_features_are_listed_by_name(lab, take):
 
 
 def test_link_goes_down_and_up(lab, take, driver):
-    """set_link of the host is the carrier of the guest."""
+    """set_link of the host is the carrier of the guest.
+
+    Since 6.12 the in-tree driver, unbound with its interface up, leaves the core holding
+    back config changes: whoever comes next has to ask for them.
+    """
+    shared(lab, take, "in-tree")
     guest, tap, name = shared(lab, take, driver)
     carrier = f"/sys/class/net/{name}/carrier"
     for _ in range(3):
@@ -496,7 +514,7 @@ def test_interface_goes_down_and_up_under_load(lab, take, driver):
     guest, tap, name = shared(lab, take, driver)
     load = guest.start_command(f"while :; do busybox ping -A -c 100 {tap.peer}; done >/dev/null "
                                "2>&1", timeout=300)
-    for _ in range(20):
+    for _ in range(20 if driver == "ours" else 3):
         guest.sh(f"ip link set {name} down && ip link set {name} up")
     load.kill()
     load.wait()

@@ -94,9 +94,6 @@ class Guest:
     """
 
     boot_seconds = 180  #: bound on booting; the debug kernel gets twice that
-    #: Under TCG with two vCPUs about one boot in twenty of the debug kernel trips over an
-    #: interrupt while CPU 1 comes up, before user space: that says nothing about a module.
-    boot_tries = 3
 
     def __init__(self, kernel="6.12", built=None, smp=2, mem=1024, devices=(), append="",
                  early=(), root="9p", cpu=None, machine="q35", extra=(), allowed=()):
@@ -146,25 +143,12 @@ class Guest:
         words = self._words()
         (self.directory / "qemu.txt").write_text(shlex.join(words) + "\n")
         self._cleanup.callback(self._end_process)
-        for left in reversed(range(self.boot_tries)):
-            begun = time.monotonic()
-            trouble = self._boot(words, namespace)
-            self.booted = time.monotonic() - begun
-            if not trouble:
-                return
-            if not left or self.early:
-                break
-            host.say(f"{trouble.splitlines()[0]}; nothing of ours had run, booting it again "
-                     f"({left} tries left)")
-            self._end_process()
-        raise GuestDied(f"{trouble}\n{self._tail()}")
+        begun = time.monotonic()
+        self._boot(words, namespace)
+        self.booted = time.monotonic() - begun
 
     def _boot(self, words, namespace):
-        """Starts QEMU and waits for the agent: what went wrong before user space, or None."""
-        for name in ("agent", "qmp", "console"):
-            (self.directory / name).unlink(missing_ok=True)
-        # The reader of an earlier try must not speak for this one.
-        self._hello, self._dead = queue.Queue(), threading.Event()
+        """Starts QEMU and waits for the agent."""
         with open(self.directory / "qemu.log", "wb") as log:
             self.process = qemu.start(words, log, namespace)
         self._connect()
@@ -172,13 +156,10 @@ class Guest:
         try:
             self._hello.get(timeout=limit)
         except queue.Empty:
-            return f"{self.kernel.release} did not boot within {limit} s"
+            raise GuestDied(f"{self.kernel.release} did not boot within {limit} s\n"
+                            f"{self._tail()}")
         if self._dead.is_set():
-            return f"{self.kernel.release} died while it booted"
-        if not self.early:
-            for line in verdict.findings(self.console(), self.allowed):
-                return f"{self.kernel.release} was not well before user space: {line}"
-        return None
+            raise GuestDied(f"{self.kernel.release} died while it booted\n{self._tail()}")
 
     def _set_up_devices(self):
         namespace = None
@@ -223,8 +204,7 @@ class Guest:
         self._cleanup.callback(self.qmp.close)
         self._port = self._socket("agent")
         self._cleanup.callback(self._port.close)
-        threading.Thread(target=self._read, args=(self._port, self._hello, self._dead),
-                         daemon=True).start()
+        threading.Thread(target=self._read, daemon=True).start()
 
     def _socket(self, name):
         """A connection to the socket NAME of QEMU, which may still be starting."""
@@ -244,22 +224,22 @@ class Guest:
         return host.LabError(f"QEMU did not start ({error}):\n{log}\n"
                              f"{(self.directory / 'qemu.txt').read_text()}")
 
-    def _read(self, port, hello, dead):
+    def _read(self):
         """Hands the agent's answers to those who wait for them."""
         try:
-            for line in port.makefile("r", errors="replace"):
+            for line in self._port.makefile("r", errors="replace"):
                 try:
                     message = json.loads(line)
                 except ValueError:
                     continue
                 if "hello" in message:
-                    hello.put(message)
+                    self._hello.put(message)
                 elif message.get("id") in self._answers:
                     self._answers[message["id"]].put(message)
         except OSError:
             pass
-        dead.set()
-        hello.put(None)
+        self._dead.set()
+        self._hello.put(None)
         for waiting in list(self._answers.values()):
             waiting.put(None)
 

@@ -2,16 +2,17 @@
 """One exercise per kind of device, whatever the driver: is it there, does it work, load on it.
 
 Made for tests that care about the life of a device, not about what it can do. Each
-workout has `devices()` for a guest, `check()` that moves data both ways and compares it,
-and `load()` that keeps the device busy from the guest and from the host, and does not
-mind if the device comes and goes.
+workout has `parts` for a guest, `check()` that moves data both ways and compares it, and
+`load()` that keeps the device busy from the guest and from the host, and does not mind if
+the device comes and goes. A load has something in flight nearly all the time, and leaves
+the processors to others for about half of it: under TCG they are what a test waits for.
 """
 
 import contextlib
 import os
 import threading
 
-from . import binding
+from . import binding, host
 from .devices import Balloon, Disk, Port, Serial, UserNet
 from .qmp import QMPError
 
@@ -46,24 +47,33 @@ class Workout:
         """Moves data through the device and compares; raises if it does not work."""
         raise NotImplementedError
 
-    #: Shell script that keeps the device busy; $d is its directory in sysfs.
-    script = ":"
+    #: Python program that keeps the device busy until it is killed: `d` is the device's
+    #: directory in sysfs, os, sys and time are imported.
+    program = None
 
     @contextlib.contextmanager
     def load(self, guest, timeout=1200):
         """Keeps the device busy while the block runs."""
-        where = "d=$(echo /sys/bus/virtio/devices/" + self.device(guest).name + ")"
-        inside = guest.start_command(f"{where}; {self.script}", timeout=timeout)
+        inside = None
+        if self.program:
+            script = guest.share / f"load-{self.kind}.py"
+            script.write_text(f"import os, sys, time\nd = sys.argv[1]\n{self.program}")
+            inside = guest.start_command(
+                ["python3", "-I", "-S", f"/share/{script.name}",
+                 f"/sys/bus/virtio/devices/{self.device(guest).name}"], timeout=timeout)
         stop = threading.Event()
         outside = threading.Thread(target=self.host_load, args=(guest, stop), daemon=True)
         outside.start()
         try:
             yield
+            if inside and inside.done():
+                raise host.LabError(f"the load of {self.kind} has ended: {inside.wait()}")
         finally:
             stop.set()
             outside.join(30)
-            inside.kill(9)
-            inside.wait()
+            if inside and not inside.done():
+                inside.kill(9)
+                inside.wait()
 
     def host_load(self, guest, stop):
         """The host's part of the load, until STOP is set."""
@@ -73,14 +83,27 @@ class BlockWorkout(Workout):
     """Direct reads and writes on a disk with two queues."""
 
     kind = "blk"
-    script = """
-    for w in 1 2 3; do
-        while :; do
-            n=$(ls $d/block 2>/dev/null) || { sleep 0.02; continue; }
-            dd if=/dev/$n of=/dev/null bs=32k count=256 iflag=direct
-            dd if=/dev/zero of=/dev/$n bs=32k count=64 seek=$((64 * w)) oflag=direct conv=nocreat
-        done 2>/dev/null &
-    done; wait"""
+    program = """
+import mmap
+data = mmap.mmap(-1, 65536)     # aligned, for direct requests
+worker = (os.fork() == 0) + 2 * (os.fork() == 0)
+while True:
+    try:
+        name, = os.listdir(d + "/block")
+        disk = os.open("/dev/" + name, os.O_RDWR | os.O_DIRECT)
+    except (OSError, ValueError):
+        time.sleep(0.01)
+        continue
+    try:
+        for n in range(32):
+            at = (worker * 32 + n) * len(data)
+            os.preadv(disk, [data], at)
+            os.pwritev(disk, [data], at)
+            time.sleep(0.002)
+    except OSError:
+        pass
+    os.close(disk)
+"""
 
     def make(self):
         return [Disk("64M", queues=2, hotplug=True)]
@@ -98,21 +121,28 @@ class NetWorkout(Workout):
     """Datagrams out of, and pings through, a NIC on user-mode network."""
 
     kind = "net"
-    script = """
-    while :; do
-        n=$(ls $d/net 2>/dev/null) || { sleep 0.02; continue; }
-        ip link set $n up; ip addr add 10.0.2.15/24 dev $n
-        timeout 1 ping -A -q -s 1400 10.0.2.2 >/dev/null &
-        timeout 1 python3 -S -c '
-import socket
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    program = """
+import socket, struct, subprocess
+body = bytes(1400)
+total = 0x0800 + 1
+echo = struct.pack("!BBHHH", 8, 0, ~total & 0xffff, 1, 0) + body    # a ping
+datagram = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+ping = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+index = 0
 while True:
     try:
-        s.sendto(bytes(1400), ("10.0.2.2", 9))
-    except OSError:
-        pass'
-        wait
-    done 2>/dev/null"""
+        name, = os.listdir(d + "/net")
+        if index != socket.if_nametoindex(name):
+            subprocess.run(f"ip link set {name} up; ip addr add 10.0.2.15/24 dev {name}",
+                           shell=True, stderr=subprocess.DEVNULL)
+            index = socket.if_nametoindex(name)
+        for n in range(16):
+            datagram.sendto(body, ("10.0.2.2", 9))
+            ping.sendto(echo, ("10.0.2.2", 0))
+    except (OSError, ValueError):
+        pass
+    time.sleep(0.01)
+"""
 
     def make(self):
         return [UserNet(hotplug=True)]
@@ -130,16 +160,27 @@ class ConsoleWorkout(Workout):
     """Bytes both ways through two ports."""
 
     kind = "console"
-    script = """
-    for w in 1 2; do
-        while :; do
-            for n in $d/*/vport*p$w; do
-                timeout 2 dd if=/dev/zero of=/dev/${n##*/} bs=1k count=512 conv=nocreat
-                timeout 0.3 dd if=/dev/${n##*/} of=/dev/null bs=4k count=16
-            done
-            sleep 0.02
-        done 2>/dev/null &
-    done; wait"""
+    program = """
+import glob
+data = bytes(16384)
+worker = 1 + (os.fork() == 0)
+while True:
+    port = None
+    try:
+        path, = glob.glob(d + "/*/vport*p%d" % worker)
+        port = os.open("/dev/" + os.path.basename(path), os.O_RDWR | os.O_NONBLOCK)
+        for n in range(32):
+            for move in (lambda: os.write(port, data), lambda: os.read(port, 4096)):
+                try:
+                    move()
+                except BlockingIOError:
+                    pass
+            time.sleep(0.005)
+    except (OSError, ValueError):
+        time.sleep(0.01)
+    if port is not None:
+        os.close(port)
+"""
 
     def make(self):
         return [Serial(hotplug=True), Port("org.vrh.port0"), Port("org.vrh.port1")]
@@ -208,7 +249,7 @@ class BalloonWorkout(Workout):
     def host_load(self, guest, stop):
         full = guest.mem << 20
         while not stop.wait(0.05):
-            for part in (full - (64 << 20), full - (16 << 20)):
+            for part in (full - (32 << 20), full - (8 << 20)):
                 with contextlib.suppress(QMPError):
                     guest.qmp("balloon", value=part)
                 stop.wait(0.1)
