@@ -31,11 +31,16 @@ DKMS ?= dkms
 DKMS_NAME := virtio-rh
 DKMS_THIS := -m $(DKMS_NAME) -v $(VERSION)
 DKMS_SRC := $(abspath $(DESTDIR)/usr/src/$(DKMS_NAME)-$(VERSION))
+UDEV_RULES := $(DESTDIR)/etc/udev/rules.d/61-virtio-rh.rules
 DKMS_FILES := Kbuild Makefile VERSION LICENSE dkms.conf compat include packaging \
 	virtio_net_rh virtio_blk_rh virtio_console_rh virtio_balloon_rh pvclock
 # With DESTDIR nothing outside it is read or written, but the kernel's headers.
 DKMS_RUN = $(DKMS) $(if $(DESTDIR),--sourcetree $(abspath $(DESTDIR)/usr/src) \
 	--dkmstree $(abspath $(DESTDIR)/var/lib/dkms) --installtree $(abspath $(DESTDIR)/lib/modules))
+
+# A machine without udev, or without a running one, needs no telling.
+UDEV_RELOAD = $(if $(DESTDIR),,@udevadm control --reload 2>/dev/null && \
+	udevadm trigger --subsystem-match=virtio-ports-rh || true)
 
 # What a build leaves, as an expression of find.
 OUTPUT := -name .git -prune -o -type f \( -name '*.o' -o -name '*.ko' -o -name '*.mod' \
@@ -106,12 +111,17 @@ install: $(KDIR)/Makefile	## copy to /usr/src and let DKMS build and install for
 	@[ -n "$$($(DKMS_RUN) status $(DKMS_THIS))" ] || $(DKMS_RUN) add $(DKMS_THIS)
 	$(DKMS_RUN) install $(DKMS_THIS) -k $(KVER) \
 		$(if $(filter-out file,$(origin KDIR)),--kernelsourcedir $(abspath $(KDIR)))
+	install -D -m 644 packaging/udev/61-virtio-rh.rules $(UDEV_RULES)
+	$(UDEV_RELOAD)
 
-uninstall:	## remove every module that DKMS installed, and the sources
+uninstall:	## remove the modules of all kernels and versions, the sources, the udev rules
 	@[ "$$(id -u)" = 0 ] || { echo 'virtio-rh: make $@ must be run as root' >&2; false; }
-	@if [ -n "$$($(DKMS_RUN) status $(DKMS_THIS))" ]; then \
-		$(DKMS_RUN) remove $(DKMS_THIS) --all; fi
-	rm -rf $(DKMS_SRC)
+	@for v in $$($(DKMS_RUN) status -m $(DKMS_NAME) | \
+			sed -n 's,^$(DKMS_NAME)/\([^,:]*\).*,\1,p' | sort -u); do \
+		$(DKMS_RUN) remove -m $(DKMS_NAME) -v $$v --all || exit; done
+	rm -rf $(abspath $(DESTDIR)/usr/src)/$(DKMS_NAME)-[0-9]*
+	rm -f $(UDEV_RULES)
+	$(UDEV_RELOAD)
 
 clean:		## remove what a build made
 	find . $(OUTPUT)

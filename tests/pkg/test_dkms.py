@@ -108,10 +108,20 @@ def test_install_and_uninstall(trees, repo):
         assert run("modinfo", "-F", "version", path).strip() == version
         assert run("modinfo", "-F", "license", path).strip() == "GPL"
         assert not is_stub(path)
+    rules = trees.root / "etc/udev/rules.d/61-virtio-rh.rules"
+    assert rules.read_text() == (repo / "packaging/udev/61-virtio-rh.rules").read_text()
+    # One of an earlier version, which a new checkout's uninstall must not leave behind.
+    old = trees.sources / "virtio-rh-0.0.1"
+    shutil.copytree(trees.sources / f"virtio-rh-{version}", old)
+    (old / "VERSION").write_text("0.0.1\n")
+    trees.run(*trees.dkms, "add", "-m", "virtio-rh", "-v", "0.0.1")
+    assert "virtio-rh/0.0.1" in trees.status()
+
     trees.make("uninstall")
     assert "virtio-rh" not in trees.status()
     assert trees.modules() == {}
     assert not list(trees.sources.iterdir())
+    assert not rules.exists()
 
 
 @pytest.mark.parametrize("trees", KERNELS[:1], indirect=True)

@@ -168,13 +168,13 @@ def test_total_stays_with_deflate_on_oom(guest, driver):
 
 def test_statistics(guest, driver):
     """The host gets fresh statistics, with ours all 16 on every kernel."""
-    device, _ = add(guest, driver)
+    # The host asks from the first moment on, before the driver is there.
+    device, _ = add(guest, driver, guest_stats_polling_interval=1)
     path = f"/machine/peripheral/{device.ident}"
 
     def read():
         return guest.qmp("qom-get", path=path, property="guest-stats")
 
-    guest.qmp("qom-set", path=path, property="guest-stats-polling-interval", value=1)
     until(lambda: read()["last-update"], 15, "the first statistics")
     first = read()
     known = {name: value for name, value in first["stats"].items() if value != 2 ** 64 - 1}
@@ -185,7 +185,6 @@ def test_statistics(guest, driver):
     guest.sh("dd if=/dev/zero of=/dev/null bs=16M count=1 2>/dev/null")
     until(lambda: read()["stats"]["stat-minor-faults"] > known["stat-minor-faults"], 15,
           "statistics that change")
-    guest.qmp("qom-set", path=path, property="guest-stats-polling-interval", value=0)
 
 
 def test_balloon_gives_way_to_oom(guest, driver):

@@ -301,6 +301,32 @@ def test_parameters_limit_queues_depth_and_features(lab, take):
     guest.run("modprobe -r virtio_blk_rh", check=True)
 
 
+def test_one_segment_takes_no_block_across_pages(lab, take):
+    """Without SEG_MAX a request has one segment: a 4 KiB block that lies across two pages is
+    refused to the program, and not sent wrong or cut down to nothing (a BUG in 6.1)."""
+    guest = shared(lab)
+    take(guest, "blk", "in-tree")
+    guest.sh("modprobe -r virtio_blk_rh 2>/dev/null; modprobe virtio_blk_rh disable_features=0x4")
+    take(guest, "blk")
+    disk = node(guest, "12345678901234567890")
+    assert guest.sh(f"cat /sys/block/{disk}/queue/max_segments "
+                    f"/sys/block/{disk}/queue/dma_alignment") == "1\n4095"
+    guest.run(f"head -c 1M /dev/urandom >/tmp/pattern; "
+              f"dd if=/tmp/pattern of=/dev/{disk} bs=256k oflag=direct status=none; "
+              f"cmp -n 1048576 /tmp/pattern /dev/{disk}", check=True)
+    (guest.share / "across.py").write_text(
+        "import mmap, os, sys\n"
+        "disk = os.open(sys.argv[1], os.O_RDONLY | os.O_DIRECT)\n"
+        "data = memoryview(mmap.mmap(-1, 16384))\n"
+        "assert os.preadv(disk, [data[:8192]], 0) == 8192\n"
+        "try:\n    print(os.preadv(disk, [data[512:4608]], 0))\n"
+        "except OSError as error:\n    print(error.errno)\n")
+    answer = guest.sh(f"python3 -I -S /share/across.py /dev/{disk}")
+    assert answer in ("22", "4096"), answer     # EINVAL, or the block layer copied
+    take(guest, "blk", "in-tree")
+    guest.run("modprobe -r virtio_blk_rh", check=True)
+
+
 def test_full_ring_is_waited_for(lab, take):
     """Deep queues of long requests overflow a ring without indirect tables; nothing is lost."""
     guest = shared(lab)

@@ -12,23 +12,13 @@ import time
 
 import pytest
 
-from vrhlab import TapNet, binding
+from vrhlab import TapNet, binding, pattern
 
 MIB = 1 << 20
 
-#: What a copy is made of, the same on both sides: no two MiB are alike, and a comparison
-#: costs less than a digest. Number of a MiB -> its bytes.
-PATTERN = """
-import random
-block = random.Random(1).randbytes(1 << 20)
-
-def piece(number):
-    return number.to_bytes(8, "big") + block[8:]
-"""
-
 #: Takes one connection on a port; prints how many bytes came, and where the first wrong
 #: piece begins or -1.
-SERVE = PATTERN + """
+SERVE = pattern.PROGRAM + """
 import socket, sys
 listen = socket.create_server(("", int(sys.argv[1])))
 print("ready", flush=True)
@@ -46,7 +36,7 @@ print(total, wrong, flush=True)
 """
 
 #: Sends to an address and port a number of bytes.
-SEND = PATTERN + """
+SEND = pattern.PROGRAM + """
 import socket, sys
 end = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=120)
 left, number = int(sys.argv[3]), 0
@@ -287,8 +277,9 @@ def test_each_offload_can_be_turned_off(lab, take, driver, feature):
 
 
 def test_queue_pairs_change_under_load(lab, take, driver):
-    """ethtool -L takes pairs away and gives them back while data flows."""
+    """ethtool -L takes pairs away and gives them back while data flows, with RPS as well."""
     guest, tap, name = shared(lab, take, driver)
+    guest.sh(f"echo 3 >/sys/class/net/{name}/queues/rx-0/rps_cpus")
     load = guest.start_command(f"while :; do busybox ping -A -c 200 {tap.peer}; done >/dev/null",
                                timeout=300)
     for count in (1, 2) * 3:
@@ -521,6 +512,68 @@ def test_interface_goes_down_and_up_under_load(lab, take, driver):
     guest.network(tap, name)
     to_host(guest, tap, 2 * MIB)
     to_guest(guest, tap, 2 * MIB)
+
+
+def test_netconsole_reaches_the_host(lab, take, driver):
+    """What the kernel prints, from any context, leaves through the NIC (netpoll), whole."""
+    guest, tap, name = shared(lab, take, driver)
+    if lab.kernel == "debug":
+        pytest.skip("netconsole is not in the debug kernel's options")
+    mac = tap.run(["cat", f"/sys/class/net/{tap.tap}/address"]).strip()
+    guest.modprobe("netconsole", f"netconsole=6665@{tap.address.split('/')[0]}/{name},"
+                   f"6666@{tap.peer}/{mac}")
+    try:
+        with server(tap, ["python3", "-S", "-c", DATAGRAMS, "6666", "netpoll last"]) as process:
+            guest.sh("for i in $(seq 200); do echo \"<4>netpoll $i\" >/dev/kmsg; done; "
+                     "sleep 0.2; echo '<4>netpoll last' >/dev/kmsg")
+            text = process.communicate(timeout=60)[0]
+        found = [int(number) for number in re.findall(r"netpoll (\d+)\n", text)]
+        assert found == sorted(set(found)) and len(found) >= 190, found
+    finally:
+        guest.run("rmmod netconsole", check=True)
+    ping(guest, tap)
+
+
+#: Prints the datagrams that come to a port until one has a text in it.
+DATAGRAMS = """
+import socket, sys
+end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+end.bind(("", int(sys.argv[1])))
+end.settimeout(50)
+print("ready", flush=True)
+text = ""
+while sys.argv[2] not in text:
+    text = end.recv(4096).decode()
+    print(text, end="", flush=True)
+"""
+
+
+def test_function_reset_is_survived(lab, take):
+    """An FLR from sysfs while filters change: kernels that tell the driver go on.
+
+    On others the device is silent, and unbinding it ends in bounded time.
+    """
+    guest, tap, name = shared(lab, take)
+    device, = binding.devices(guest, "net")
+    told = guest.run("grep -qw virtio_device_reset_prepare /proc/kallsyms").ok
+    filters = guest.start_command(
+        f"while :; do ip maddr add 01:00:5e:01:02:03 dev {name}; "
+        f"ip maddr del 01:00:5e:01:02:03 dev {name}; done 2>/dev/null", timeout=200)
+    for _ in range(5 if told else 1):
+        assert guest.run(f"echo 1 >/sys/bus/pci/devices/{device.pci}/reset", timeout=60).ok
+        if told:
+            ping(guest, tap)
+    filters.kill()
+    filters.wait()
+    if told:
+        to_host(guest, tap, 2 * MIB)
+        to_guest(guest, tap, 2 * MIB)
+        return
+    gone = guest.run(f"echo {device.name} >/sys/bus/virtio/drivers/virtio_net_rh/unbind",
+                     timeout=90)
+    assert gone.ok and gone.seconds < 60, gone
+    assert binding.bind(guest, device, "virtio_net_rh")
+    up(guest, tap)
 
 
 @pytest.mark.own_guest
