@@ -20,22 +20,9 @@ REPO = pathlib.Path(__file__).resolve().parents[1]
 GUESTS = 3
 PARALLEL = ["-n", str(GUESTS), "--dist", "loadgroup"]
 
-#: What `make check` runs of the guest tests: those that have passed again and again, on a busy
-#: machine too. The whole list is the stage "all"; it grows into this one.
-PROVEN = [
-    "tests/vm/test_kunit.py",
-    "tests/vm/test_lab.py",
-    "tests/vm/test_lifecycle.py",
-    "tests/vm/test_pvclock.py",
-    "tests/vm/test_blk.py",
-    "tests/vm/test_net.py::test_copy_is_byte_for_byte",
-    "tests/vm/test_console.py::test_64_mib_go_both_ways_unchanged",
-    "tests/vm/test_balloon.py::test_memory_goes_to_the_host_and_comes_back",
-]
-
-#: Of these on the debug kernel, which is ten times slower under TCG: the KUnit suites, and data
-#: through disks, NICs and ports.
-DEBUG_TOO = "test_kunit or test_ext4_keeps or test_copy_is or test_64_mib"
+#: What `make check` runs on the debug kernel, which is ten times slower under TCG: the KUnit
+#: suites, and data through each kind of device. The stage "all" runs everything there too.
+DEBUG_TOO = "test_kunit or test_ext4_keeps or test_copy_is or test_64_mib or test_memory_goes"
 
 #: Name of a stage, what pytest runs for it. In the order of what fails fastest.
 STAGES = {
@@ -43,7 +30,7 @@ STAGES = {
     "build": ["tests/static/test_compat.py", "tests/static/test_builds.py"],
     "unit": ["bench"],
     "packages": ["tests/pkg"],
-    "guests": [*PARALLEL, "-k", f"not debug or {DEBUG_TOO}", *PROVEN],
+    "guests": [*PARALLEL, "-k", f"not debug or {DEBUG_TOO}", "tests/vm"],
     "all": [*PARALLEL, "tests/vm"],
 }
 

@@ -130,6 +130,8 @@ void vblk_give_up(struct vblk *vblk, const char *why)
 	blk_mq_start_stopped_hw_queues(q, true);
 	blk_mq_unquiesce_queue(q);
 
+	if (vrh_going_down())
+		goto out;
 	going = READ_ONCE(vblk->removing) || READ_ONCE(vblk->adding);
 	dev_err(&vblk->vdev->dev, "%s: %s; %u requests in flight failed%s\n",
 		vblk->disk->disk_name, why, failed,

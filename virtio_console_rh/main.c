@@ -462,12 +462,14 @@ static void vcon_remove(struct virtio_device *vdev)
 
 /* Freeze and restore */
 
-#ifdef CONFIG_PM_SLEEP
 /*
+ * For a suspend, and for a reset of the function (FLR), around which programs
+ * go on: they find ports without queues, and wait.
+ *
  * Unread bytes and output of consoles are kept. What a file had written and the
  * device did not take within stall_ms is lost, as with the in-tree driver.
  */
-static int vcon_freeze(struct virtio_device *vdev)
+static int __maybe_unused vcon_freeze(struct virtio_device *vdev)
 {
 	struct vcon_device *vcon = vdev->priv;
 	struct vcon_port *port;
@@ -483,7 +485,7 @@ static int vcon_freeze(struct virtio_device *vdev)
 	return 0;
 }
 
-static int vcon_restore(struct virtio_device *vdev)
+static int __maybe_unused vcon_restore(struct virtio_device *vdev)
 {
 	struct vcon_device *vcon = vdev->priv;
 	struct vcon_port *port;
@@ -518,11 +520,10 @@ failed:
 		if (port)
 			wake_up_interruptible(&port->wait);
 	}
-	dev_err(&vdev->dev, "no ports and consoles after the suspend: error %d; unbind and bind the device to try again\n",
+	dev_err(&vdev->dev, "no ports and consoles after the suspend or reset: error %d; unbind and bind the device to try again\n",
 		err);
 	return err;
 }
-#endif
 
 /* Driver and module */
 
@@ -540,6 +541,7 @@ static struct virtio_driver vcon_driver = {
 	.freeze = vcon_freeze,
 	.restore = vcon_restore,
 #endif
+	VRH_RESET_OPS(vcon_freeze, vcon_restore)
 };
 
 static int __init vcon_init(void)

@@ -7,7 +7,8 @@
 #include <vrh/log.h>
 
 #include <linux/ethtool.h>
-#include <linux/kernel.h>
+
+#include <vrh/device.h>
 
 #include "virtio_net_rh.h"
 
@@ -71,13 +72,10 @@ void vnet_report_broken(struct vnet *vn)
 		schedule_delayed_work(&vn->config_work, 0);
 }
 
-/*
- * Once per break, however often the configuration changes after it. A shutdown
- * is no news: the core breaks all virtqueues then.
- */
+/* Once per break, however often the configuration changes after it. */
 static void tell_broken(struct vnet *vn)
 {
-	if (!vn->broken_told && system_state <= SYSTEM_RUNNING)
+	if (!vn->broken_told && !vrh_going_down())
 		netdev_err(vn->dev, "a virtqueue is broken: no carrier until the device is unbound and bound again\n");
 	vn->broken_told = true;
 	netif_carrier_off(vn->dev);

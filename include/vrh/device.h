@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Stopping a device that may be gone, and leaving it to the next driver. */
+/* A device that may be gone, is to stop, or is left to the next driver. */
 #ifndef VRH_DEVICE_H
 #define VRH_DEVICE_H
 
+#include <linux/kernel.h>
 #include <linux/virtio.h>
 #include <linux/virtio_config.h>
 
@@ -38,6 +39,18 @@ static inline void vrh_device_stop(struct virtio_device *vdev)
 	}
 	virtio_break_device(vdev);
 	virtio_synchronize_cbs(vdev);
+}
+
+/**
+ * vrh_going_down() - does the machine shut down or reboot?
+ *
+ * The core breaks all virtqueues then: a driver that sees it has no news.
+ *
+ * Context: any.
+ */
+static inline bool vrh_going_down(void)
+{
+	return system_state > SYSTEM_RUNNING && system_state < SYSTEM_SUSPEND;
 }
 
 /**

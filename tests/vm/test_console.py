@@ -20,8 +20,8 @@ MIB = 1 << 20
 
 
 def some_ports():
-    """A console and two ports."""
-    return [Console(), Port(NAME), Port("org.vrh.port1")]
+    """A console and two ports, on a device that can be reset from sysfs."""
+    return [Serial(hotplug=True), Console(), Port(NAME), Port("org.vrh.port1")]
 
 
 def many_ports(count):

@@ -31,7 +31,8 @@ STOCK_PARTS = ("kernel/block/", "kernel/crypto/", "kernel/drivers/block/", "kern
                "kernel/net/core/", "kernel/net/ipv6/", "kernel/net/packet/", "kernel/net/sched/",
                "kernel/net/vmw_vsock/", "kernel/drivers/net/tun", "kernel/drivers/net/veth",
                "kernel/drivers/net/virtio_net", "kernel/drivers/net/net_failover",
-               "kernel/drivers/net/bonding/", "kernel/drivers/net/dummy", "kernel/lib/test_")
+               "kernel/drivers/net/bonding/", "kernel/drivers/net/dummy",
+               "kernel/drivers/net/netconsole", "kernel/lib/test_")
 
 #: Seconds after its last use for which a stage is kept; longer than any guest runs.
 STAGE_KEPT = 24 * 3600

@@ -4,8 +4,8 @@
 Made for tests that care about the life of a device, not about what it can do. Each
 workout has `parts` for a guest, `check()` that moves data both ways and compares it, and
 `load()` that keeps the device busy from the guest and from the host, and does not mind if
-the device comes and goes. A load has something in flight nearly all the time, and leaves
-the processors to others for about half of it: under TCG they are what a test waits for.
+the device comes and goes. A load leaves the processors to others most of the time: under
+TCG they are what a test waits for.
 """
 
 import contextlib
@@ -85,8 +85,8 @@ class BlockWorkout(Workout):
     kind = "blk"
     program = """
 import mmap
-data = mmap.mmap(-1, 65536)     # aligned, for direct requests
-worker = (os.fork() == 0) + 2 * (os.fork() == 0)
+data = mmap.mmap(-1, 32768)     # aligned, for direct requests
+worker = int(os.fork() == 0)
 while True:
     try:
         name, = os.listdir(d + "/block")
@@ -99,7 +99,7 @@ while True:
             at = (worker * 32 + n) * len(data)
             os.preadv(disk, [data], at)
             os.pwritev(disk, [data], at)
-            time.sleep(0.002)
+            time.sleep(0.005)
     except OSError:
         pass
     os.close(disk)
@@ -136,12 +136,12 @@ while True:
             subprocess.run(f"ip link set {name} up; ip addr add 10.0.2.15/24 dev {name}",
                            shell=True, stderr=subprocess.DEVNULL)
             index = socket.if_nametoindex(name)
-        for n in range(16):
+        for n in range(8):
             datagram.sendto(body, ("10.0.2.2", 9))
             ping.sendto(echo, ("10.0.2.2", 0))
     except (OSError, ValueError):
         pass
-    time.sleep(0.01)
+    time.sleep(0.02)
 """
 
     def make(self):
@@ -169,13 +169,13 @@ while True:
     try:
         path, = glob.glob(d + "/*/vport*p%d" % worker)
         port = os.open("/dev/" + os.path.basename(path), os.O_RDWR | os.O_NONBLOCK)
-        for n in range(32):
+        for n in range(8):
             for move in (lambda: os.write(port, data), lambda: os.read(port, 4096)):
                 try:
                     move()
                 except BlockingIOError:
                     pass
-            time.sleep(0.005)
+            time.sleep(0.02)
     except (OSError, ValueError):
         time.sleep(0.01)
     if port is not None:
@@ -248,7 +248,7 @@ class BalloonWorkout(Workout):
 
     def host_load(self, guest, stop):
         full = guest.mem << 20
-        while not stop.wait(0.05):
+        while not stop.wait(0.1):
             for part in (full - (32 << 20), full - (8 << 20)):
                 with contextlib.suppress(QMPError):
                     guest.qmp("balloon", value=part)
