@@ -5,6 +5,11 @@ ifneq ($(words $(CURDIR))$(findstring :,$(CURDIR)),1)
 $(error virtio-rh: the kernel's build system takes no path with white space or a colon: $(CURDIR))
 endif
 
+# Without this check "rm -rf $(DESTDIR)/usr/src/..." would be about two paths.
+ifneq ($(words [$(DESTDIR)]),1)
+$(error virtio-rh: DESTDIR must have no white space: "$(DESTDIR)")
+endif
+
 VERSION := $(shell cat VERSION)
 KVER ?= $(shell uname -r)
 KDIR ?= /lib/modules/$(KVER)/build
@@ -37,6 +42,12 @@ DKMS_FILES := Kbuild Makefile VERSION LICENSE dkms.conf compat include packaging
 # With DESTDIR nothing outside it is read or written, but the kernel's headers.
 DKMS_RUN = $(DKMS) $(if $(DESTDIR),--sourcetree $(abspath $(DESTDIR)/usr/src) \
 	--dkmstree $(abspath $(DESTDIR)/var/lib/dkms) --installtree $(abspath $(DESTDIR)/lib/modules))
+
+# DKMS is there, and what it would replace or remove is not where we stand.
+DKMS_CHECK = command -v $(firstword $(DKMS)) >/dev/null || \
+	{ echo 'virtio-rh: dkms is not installed: apt-get install dkms' >&2; exit 1; }; \
+	[ '$(CURDIR)' != '$(DKMS_SRC)' ] || { echo 'virtio-rh: make $@ from a checkout elsewhere:' \
+		'$(DKMS_SRC) is what it replaces' >&2; exit 1; }
 
 # A machine without udev, or without a running one, needs no telling.
 UDEV_RELOAD = $(if $(DESTDIR),,@udevadm control --reload 2>/dev/null && \
@@ -100,8 +111,7 @@ modules_install: $(KDIR)/Makefile	## copy built modules below INSTALL_MOD_PATH, 
 # install go first. Other kernels keep theirs.
 install: $(KDIR)/Makefile	## copy to /usr/src and let DKMS build and install for KVER
 	@[ "$$(id -u)" = 0 ] || { echo 'virtio-rh: make $@ must be run as root' >&2; false; }
-	@command -v $(firstword $(DKMS)) >/dev/null || \
-		{ echo 'virtio-rh: dkms is not installed: apt-get install dkms' >&2; false; }
+	@$(DKMS_CHECK)
 	@if $(DKMS_RUN) status $(DKMS_THIS) -k $(KVER) | grep -Eq ': (built|installed)'; then \
 		$(DKMS_RUN) remove $(DKMS_THIS) -k $(KVER); fi
 	rm -rf $(DKMS_SRC)
@@ -116,10 +126,12 @@ install: $(KDIR)/Makefile	## copy to /usr/src and let DKMS build and install for
 
 uninstall:	## remove the modules of all kernels and versions, the sources, the udev rules
 	@[ "$$(id -u)" = 0 ] || { echo 'virtio-rh: make $@ must be run as root' >&2; false; }
-	@for v in $$($(DKMS_RUN) status -m $(DKMS_NAME) | \
-			sed -n 's,^$(DKMS_NAME)/\([^,:]*\).*,\1,p' | sort -u); do \
-		$(DKMS_RUN) remove -m $(DKMS_NAME) -v $$v --all || exit; done
-	rm -rf $(abspath $(DESTDIR)/usr/src)/$(DKMS_NAME)-[0-9]*
+	@$(DKMS_CHECK)
+	@known=$$($(DKMS_RUN) status -m $(DKMS_NAME)) || exit; \
+	for v in $$(echo "$$known" | sed -n 's,^$(DKMS_NAME)/\([^,:]*\).*,\1,p' | sort -u); do \
+		$(DKMS_RUN) remove -m $(DKMS_NAME) -v $$v --all || exit; \
+		rm -rf $(abspath $(DESTDIR)/usr/src)/$(DKMS_NAME)-$$v || exit; done
+	rm -rf $(DKMS_SRC)
 	rm -f $(UDEV_RULES)
 	$(UDEV_RELOAD)
 

@@ -55,13 +55,15 @@ out:
 
 /*
  * Members of struct virtio_driver for a reset of the function by the PCI core
- * (FLR), which the core tells drivers of on new kernels.
+ * (FLR), which the core tells drivers of on new kernels. VRH_DEFINE_RESET() in
+ * vrh/device.h makes the functions.
  */
 #ifdef VRH_HAVE_VIRTIO_RESET_PREPARE
-#define VRH_RESET_OPS(prepare, done) .reset_prepare = (prepare), .reset_done = (done),
+#define VRH_RESET_OPS(name)						\
+	.reset_prepare = name##_reset_prepared, .reset_done = name##_reset_over,
 #else
 /* Delete with 6.12. */
-#define VRH_RESET_OPS(prepare, done)
+#define VRH_RESET_OPS(name)
 #endif
 
 /* Delete with 6.12. */

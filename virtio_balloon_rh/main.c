@@ -538,9 +538,8 @@ static void vbal_remove(struct virtio_device *vdev)
 /* ---- freeze and restore ---- */
 
 /*
- * Before a suspend, and before the PCI core resets the function. Pages come
- * back first: neither a hibernation image nor a device after a reset may count
- * on what the host has.
+ * For a suspend and for a reset of the function. Pages come back first: neither a
+ * hibernation image nor a device after a reset may count on what the host has.
  */
 static int __maybe_unused vbal_freeze(struct virtio_device *vdev)
 {
@@ -550,8 +549,12 @@ static int __maybe_unused vbal_freeze(struct virtio_device *vdev)
 
 static int __maybe_unused vbal_restore(struct virtio_device *vdev)
 {
-	return vbal_start(vdev->priv);
+	struct vbal *vb = vdev->priv;
+
+	return vb->inflate.vq ? -EBUSY : vbal_start(vb);
 }
+
+VRH_DEFINE_RESET(vbal, vbal_freeze, vbal_restore)
 
 /* ---- driver ---- */
 
@@ -567,7 +570,7 @@ static struct virtio_driver vbal_driver = {
 	.remove = vbal_remove,
 	.config_changed = vbal_config_changed,
 	VRH_SHUTDOWN(vbal_shutdown)
-	VRH_RESET_OPS(vbal_freeze, vbal_restore)
+	VRH_RESET_OPS(vbal)
 #ifdef CONFIG_PM_SLEEP
 	.freeze = vbal_freeze,
 	.restore = vbal_restore,

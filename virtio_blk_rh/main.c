@@ -494,6 +494,8 @@ static int vblk_restore(struct virtio_device *vdev)
 	/* Given up before: it stays so, and the system may resume. */
 	if (READ_ONCE(vblk->state) == VBLK_DEAD)
 		return 0;
+	if (READ_ONCE(vblk->state) != VBLK_FROZEN)
+		return -EBUSY;
 
 	err = vblk_restore_vqs(vblk);
 	if (!err && !vblk_restore_cache(vblk)) {
@@ -511,6 +513,8 @@ static int vblk_restore(struct virtio_device *vdev)
 	queue_work(vblk_workqueue, &vblk->config_work);	/* capacity may be another now */
 	return 0;
 }
+
+VRH_DEFINE_RESET(vblk, vblk_reset_prepare, vblk_restore)
 
 /* Driver and module */
 
@@ -545,7 +549,7 @@ static struct virtio_driver vblk_driver = {
 	.freeze = vblk_freeze,
 	.restore = vblk_restore,
 #endif
-	VRH_RESET_OPS(vblk_reset_prepare, vblk_restore)
+	VRH_RESET_OPS(vblk)
 };
 
 static int __init vblk_init(void)

@@ -535,6 +535,7 @@ int vcon_ctrl_start(struct vcon_device *vcon, struct virtqueue *in, struct virtq
 	c->ready_in_flight = 0;
 	c->ready_consumed = 0;
 	c->ready_window = max(posted / VCON_CTRL_ANSWERS, 1U);
+	bitmap_zero(c->refused, vcon->max_ports);
 	c->device_ready = true;
 	c->out_vq = out;
 	spin_unlock_irq(&c->lock);

@@ -301,6 +301,11 @@ static void vcon_quiesce(struct vcon_device *vcon, enum vcon_state state)
 	vcon_set_state(vcon, state);
 	cancel_work_sync(&vcon->ctrl.work);
 	cancel_work_sync(&vcon->config_work);
+	for (id = 0; id < vcon->max_ports; id++) {
+		port = vcon_port(vcon, id);
+		if (port)
+			vcon_tx_close(port);
+	}
 	vcon_drain(vcon);
 	for (id = 0; id < vcon->max_ports; id++) {
 		port = vcon_port(vcon, id);
@@ -464,7 +469,7 @@ static void vcon_remove(struct virtio_device *vdev)
 
 /*
  * For a suspend, and for a reset of the function (FLR), around which programs
- * go on: they find ports without queues, and wait.
+ * go on: they find ports without queues, and wait, or get EAGAIN.
  *
  * Unread bytes and output of consoles are kept. What a file had written and the
  * device did not take within stall_ms is lost, as with the in-tree driver.
@@ -492,6 +497,8 @@ static int __maybe_unused vcon_restore(struct virtio_device *vdev)
 	int err;
 	u32 id;
 
+	if (vcon->vqs)
+		return -EBUSY;
 	vcon_set_state(vcon, VCON_STARTING);
 	err = vcon_find_vqs(vcon);
 	if (err)
@@ -525,6 +532,8 @@ failed:
 	return err;
 }
 
+VRH_DEFINE_RESET(vcon, vcon_freeze, vcon_restore)
+
 /* Driver and module */
 
 static struct virtio_driver vcon_driver = {
@@ -541,7 +550,7 @@ static struct virtio_driver vcon_driver = {
 	.freeze = vcon_freeze,
 	.restore = vcon_restore,
 #endif
-	VRH_RESET_OPS(vcon_freeze, vcon_restore)
+	VRH_RESET_OPS(vcon)
 };
 
 static int __init vcon_init(void)

@@ -189,10 +189,11 @@ static ssize_t vcon_fops_write_iter(struct kiocb *iocb, struct iov_iter *from)
 				return ret;
 		}
 		ret = READ_ONCE(port->is_console) ? -ENXIO : vcon_write_some(port, from);
-		/* Somebody else took the room, or the queue is away for a suspend. */
+		/* The queue is away, for a suspend or a reset; the port is not. */
+		if (ret == -ENODEV && !READ_ONCE(port->gone))
+			ret = -EAGAIN;
+		/* Somebody else may also have taken the room. */
 		if (ret == -EAGAIN && !done && !nonblock)
-			continue;
-		if (ret == -ENODEV && !READ_ONCE(port->gone) && !done && !nonblock)
 			continue;
 		if (ret < 0)
 			break;
@@ -476,16 +477,16 @@ void vcon_port_unplug(struct vcon_port *port)
 }
 
 /**
- * vcon_port_freeze() - the device was reset for a suspend
+ * vcon_port_freeze() - the device was stopped for a suspend or a reset
  * @port: a port whose queues are stopped and not yet deleted
  *
- * Context: process context; the control work does not run.
+ * Context: process context; the control work does not run, programs may.
  */
 void vcon_port_freeze(struct vcon_port *port)
 {
 	vcon_rx_harvest(port, vcon_in_vq(port->vcon, port->id));
 	vcon_hvc_save(port, vcon_out_vq(port->vcon, port->id));
-	/* Asked again after the suspend; until then it stays as it was. */
+	/* Asked again when it is back; until then it stays as it was. */
 	port->host_unsure = port->vcon->multiport;
 	vcon_ctrl_port_reset(port);
 }
@@ -500,6 +501,7 @@ void vcon_port_freeze(struct vcon_port *port)
 int vcon_port_thaw(struct vcon_port *port)
 {
 	int err = vcon_rx_start(port, vcon_in_vq(port->vcon, port->id));
+	struct vcon_con *con;
 
 	if (err)
 		return err;
@@ -507,6 +509,10 @@ int vcon_port_thaw(struct vcon_port *port)
 	vcon_rx_kick(port);
 	rcu_read_lock();
 	vcon_hvc_output(port);
+	/* Nobody has told hvc of what was saved. */
+	con = rcu_dereference(port->con);
+	if (con)
+		vcon_hvc_input(con);
 	rcu_read_unlock();
 	wake_up_interruptible(&port->wait);
 	return 0;

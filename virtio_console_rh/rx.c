@@ -71,6 +71,23 @@ static void vcon_rx_repost(struct vcon_rx *rx, struct vcon_rx_buf *buf)
 	vcon_rx_buf_free(buf);
 }
 
+/* Bounds what the device says of a buffer. False: there is nothing in it. */
+static bool vcon_rx_accept(struct vcon_rx *rx, struct vcon_rx_buf *buf, unsigned int len)
+{
+	if (len > VCON_RX_BUF_SIZE) {
+		rx->clamped++;
+		len = VCON_RX_BUF_SIZE;
+	}
+	if (!len) {
+		rx->empty++;
+		return false;
+	}
+	buf->len = len;
+	buf->off = 0;
+	rx->bytes += len;
+	return true;
+}
+
 /* Takes one buffer with bytes in it from the device. */
 static struct vcon_rx_buf *vcon_rx_take(struct vcon_rx *rx)
 {
@@ -90,17 +107,8 @@ static struct vcon_rx_buf *vcon_rx_take(struct vcon_rx *rx)
 		buf = virtqueue_get_buf(rx->vq, &len);
 		if (!buf)
 			return NULL;
-		if (len > VCON_RX_BUF_SIZE) {
-			rx->clamped++;
-			len = VCON_RX_BUF_SIZE;
-		}
-		if (len) {
-			buf->len = len;
-			buf->off = 0;
-			rx->bytes += len;
+		if (vcon_rx_accept(rx, buf, len))
 			return buf;
-		}
-		rx->empty++;
 		vcon_rx_repost(rx, buf);
 	}
 	return NULL;
@@ -212,9 +220,11 @@ void vcon_rx_stop(struct vcon_port *port)
 }
 
 /**
- * vcon_rx_harvest() - save what arrived before a suspend
+ * vcon_rx_harvest() - save what arrived before a suspend or a reset
  * @port: a port that is stopped
  * @vq: the queue it had; the device is reset and cannot write any more
+ *
+ * Programs may be running. They must not see @vq again: it is about to go.
  *
  * Context: process context.
  */
@@ -222,12 +232,15 @@ void vcon_rx_harvest(struct vcon_port *port, struct virtqueue *vq)
 {
 	struct vcon_rx *rx = &port->rx;
 	struct vcon_rx_buf *buf;
+	unsigned int len;
 
 	spin_lock_irq(&rx->lock);
-	rx->vq = vq;
-	while (port->guest_open && (buf = vcon_rx_take(rx)))
-		list_add_tail(&buf->node, &rx->filled);
-	rx->vq = NULL;
+	while (port->guest_open && (buf = virtqueue_get_buf(vq, &len))) {
+		if (vcon_rx_accept(rx, buf, len))
+			list_add_tail(&buf->node, &rx->filled);
+		else
+			vcon_rx_buf_free(buf);
+	}
 	spin_unlock_irq(&rx->lock);
 }
 
@@ -319,7 +332,7 @@ bool vcon_rx_has_data(struct vcon_port *port)
  * vcon_rx_broken() - is the device lost?
  * @port: the port
  *
- * It has broken the rules of the ring, or did not come back from a suspend:
+ * It has broken the rules of the ring, or did not come back from a suspend or reset:
  * nothing will ever arrive any more.
  *
  * Context: any.

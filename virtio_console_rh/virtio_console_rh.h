@@ -5,7 +5,8 @@
  * Lifetime. A struct vcon_device lives as long as the driver is bound or one of
  * its ports lives; a struct vcon_port as long as the device has it or a file is
  * open on it. So memory is always there, and what may be gone is the hardware:
- * rx.vq, tx.vq and ctrl.vq are NULL while it is (unplugged, unbound, suspended),
+ * rx.vq, tx.vq and ctrl.vq are NULL while it is (unplugged, unbound, suspended, or
+ * reset, in which case programs go on),
  * under the lock beside each. Whoever notifies does so after that lock, inside
  * rcu_read_lock(); queues are deleted after synchronize_rcu().
  */
@@ -132,6 +133,7 @@ struct vcon_tx {
 	unsigned int in_flight;
 	size_t bytes_in_flight;
 	bool want_room;
+	bool closing;		/* files are not taken bytes from, as the queue is about to go */
 	u64 bytes;
 	u64 kicks;
 	u64 waits;
@@ -140,6 +142,7 @@ struct vcon_tx {
 };
 
 struct vcon_tx_buf *vcon_tx_buf_alloc(size_t bytes);
+void vcon_tx_close(struct vcon_port *port);
 void vcon_tx_start(struct vcon_port *port, struct virtqueue *vq);
 void vcon_tx_stop(struct vcon_port *port);
 bool vcon_tx_reap(struct vcon_port *port);

@@ -414,10 +414,7 @@ static int vnet_probe(struct virtio_device *vdev)
 	err = find_vqs(vn);
 	if (err)
 		goto err_vqs;
-	/*
-	 * The in-tree driver has the core hold back config changes while its
-	 * interface is down, and leaves it at that when it is unbound.
-	 */
+	/* The in-tree driver, unbound while it is up, leaves config changes held back. */
 	virtio_config_driver_enable(vdev);
 	/* Commands and the first open need a device that listens. */
 	virtio_device_ready(vdev);
@@ -468,6 +465,7 @@ static void vnet_remove(struct virtio_device *vdev)
 	vnet_napi_del(vn);
 	vnet_ctrl_free(vn);
 	vnet_free_queues(vn);
+	vdev->priv = NULL;
 	free_netdev(vn->dev);
 }
 
@@ -502,6 +500,8 @@ static int __maybe_unused vnet_restore(struct virtio_device *vdev)
 	struct vnet *vn = vdev->priv;
 	int err;
 
+	if (vn->state != VNET_GONE)
+		return -EBUSY;
 	err = find_vqs(vn);
 	if (err) {
 		netdev_err(vn->dev, "the device did not give its virtqueues back: %d; unbind and bind it to try again\n",
@@ -534,6 +534,8 @@ static int __maybe_unused vnet_restore(struct virtio_device *vdev)
 	schedule_delayed_work(&vn->config_work, 0);
 	return 0;
 }
+
+VRH_DEFINE_RESET(vnet, vnet_freeze, vnet_restore)
 
 /* Driver */
 
@@ -571,7 +573,7 @@ static struct virtio_driver vnet_driver = {
 	.freeze = vnet_freeze,
 	.restore = vnet_restore,
 #endif
-	VRH_RESET_OPS(vnet_freeze, vnet_restore)
+	VRH_RESET_OPS(vnet)
 };
 
 static int __init vnet_init(void)

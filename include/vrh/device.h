@@ -3,7 +3,9 @@
 #ifndef VRH_DEVICE_H
 #define VRH_DEVICE_H
 
+#include <linux/device.h>
 #include <linux/kernel.h>
+#include <linux/module.h>
 #include <linux/virtio.h>
 #include <linux/virtio_config.h>
 
@@ -51,6 +53,47 @@ static inline void vrh_device_stop(struct virtio_device *vdev)
 static inline bool vrh_going_down(void)
 {
 	return system_state > SYSTEM_RUNNING && system_state < SYSTEM_SUSPEND;
+}
+
+/**
+ * vrh_reset_step() - one of the two steps around a reset of the function
+ * @vdev: device
+ * @owner: THIS_MODULE
+ * @step: what to do, if the device is still, or already, with this driver
+ *
+ * The core holds the lock of the PCI device, and not the one that keeps a driver
+ * from being bound and unbound: with programs running that can happen now.
+ * (That the module goes while the core is on its way to us only the core can
+ * prevent.)
+ *
+ * Context: process context.
+ * Return: what @step returns, or -EOPNOTSUPP.
+ */
+static inline int vrh_reset_step(struct virtio_device *vdev, struct module *owner,
+				 int (*step)(struct virtio_device *vdev))
+{
+	int err = -EOPNOTSUPP;
+
+	device_lock(&vdev->dev);
+	if (vdev->dev.driver && vdev->dev.driver->owner == owner && vdev->priv)
+		err = step(vdev);
+	device_unlock(&vdev->dev);
+	return err;
+}
+
+/*
+ * The driver's callbacks for VRH_RESET_OPS(name). @done must refuse a device that
+ * was bound meanwhile, and so has its virtqueues.
+ */
+#define VRH_DEFINE_RESET(name, prepare, done)						\
+static int __maybe_unused name##_reset_prepared(struct virtio_device *vdev)		\
+{											\
+	return vrh_reset_step(vdev, THIS_MODULE, prepare);				\
+}											\
+											\
+static int __maybe_unused name##_reset_over(struct virtio_device *vdev)			\
+{											\
+	return vrh_reset_step(vdev, THIS_MODULE, done);					\
 }
 
 /**

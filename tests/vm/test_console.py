@@ -623,7 +623,7 @@ def test_module_leaves_and_the_in_tree_driver_takes_over(lab, take):
 
 
 def test_function_reset_is_survived(lab, take):
-    """An FLR from sysfs: kernels that tell the driver go on, with the port open.
+    """FLRs from sysfs: kernels that tell the driver go on, with port and console open.
 
     On others the device is silent, and unbinding it ends in bounded time.
     """
@@ -631,15 +631,59 @@ def test_function_reset_is_survived(lab, take):
     path = port_file(guest, NAME)
     device, = binding.devices(guest, "console")
     told = guest.run("grep -qw virtio_device_reset_prepare /proc/kallsyms").ok
-    holder = guest.start_command(f"sleep 300 <>{path}", timeout=310)
-    assert guest.run(f"echo 1 >/sys/bus/pci/devices/{device.pci}/reset", timeout=60).ok
-    holder.kill()
-    holder.wait()
+    assert told == (lab.kernel in ("7.3", "debug"))
+    reset = f"echo 1 >/sys/bus/pci/devices/{device.pci}/reset"
     if not told:
+        assert guest.run(reset, timeout=60).ok
         gone = guest.run(f"echo {device.name} >/sys/bus/virtio/drivers/virtio_console_rh/unbind",
                          timeout=90)
         assert gone.ok and gone.seconds < 60, gone
         assert binding.bind(guest, device, "virtio_console_rh")
+        path = port_file(guest, NAME)
+        with port_of(guest).connect() as end:
+            writer = guest.start_command(f"echo after >{path}")
+            assert receive(end, 6) == b"after\n"
+            assert writer.wait().ok
+        return
+
+    tty = hvc_of(guest)
+    with port_of(guest).connect() as end, port_of(guest, "org.vrh.console0").connect() as console:
+        # Two programs that stay: one answers each line on the port, one on the console.
+        answer = "while read -r line; do echo answer to $line; done"
+        on_port = guest.start_command(f"exec 3<>{path}; echo ready >&3; {answer} <&3 >&3",
+                                      timeout=300)
+        on_tty = guest.start_command(f"exec 3<>{tty}; stty -echo <&3; echo ready >&3; "
+                                     f"{answer} <&3 >&3", timeout=300)
+        receive_until(end, b"ready")
+        receive_until(console, b"ready")
+        for turn in range(3):
+            guest.run(reset, timeout=60, check=True)
+            end.sendall(b"%d\n" % turn)
+            receive_until(end, b"answer to %d" % turn)
+            console.sendall(b"%d\r" % turn)
+            receive_until(console, b"answer to %d" % turn)
+        for program in (on_port, on_tty):
+            assert not program.done()
+            program.kill(9)
+            program.wait()
+
+
+def test_function_reset_beside_unbinding(lab, take):
+    """Resets while the device changes hands all the time: it works afterwards."""
+    guest = ready(lab, take)
+    device, = binding.devices(guest, "console")
+    # Within a reset the device shows no features: then it cannot be bound, and is tried again.
+    loop = guest.start_command(
+        "cd /sys/bus/virtio/drivers/virtio_console_rh; exec {nap}<> <(:); "
+        f"for ((i = 0; i < 40; i++)); do echo {device.name} >unbind; echo {device.name} >bind; "
+        "read -rt 0.03 -u $nap; done; true", timeout=200)
+    resets = 0
+    while not loop.done():
+        resets += guest.run(f"echo 1 >/sys/bus/pci/devices/{device.pci}/reset", timeout=90).ok
+    loop.wait(check=True)
+    assert resets > 5
+    guest.run(f"cd /sys/bus/virtio/drivers/virtio_console_rh; echo {device.name} >unbind; "
+              f"echo {device.name} >bind", check=True)
     path = port_file(guest, NAME)
     with port_of(guest).connect() as end:
         writer = guest.start_command(f"echo after >{path}")

@@ -262,7 +262,7 @@ def test_installed_modules_change_nothing(lab):
 
 @pytest.mark.own_guest
 def test_reboot_under_load_ends_quietly(lab):
-    """With all devices busy a reboot takes no longer than without, and nothing complains."""
+    """With all devices busy a reboot ends in bounded time, and nothing complains."""
     exercises, devices = workouts(lab)
     guest = lab.boot(devices=devices)
     for kind in KINDS:
