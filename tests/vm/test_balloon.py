@@ -341,8 +341,7 @@ def test_function_reset_is_survived(guest):
     _, device = add(guest)
     total = meminfo(guest, "MemTotal")
     reach(guest, guest.mem - 200)
-    told = "reset_prepare" in guest.sh("cat /proc/kallsyms | grep -o virtio_device_reset_prepare "
-                                       "| head -n 1 || true")
+    told = binding.told_of_resets(guest)
     guest.sh(f"echo 1 >/sys/bus/pci/devices/{device.pci}/reset", timeout=60)
     if told:
         reach(guest, guest.mem - 300)

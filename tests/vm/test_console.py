@@ -101,6 +101,14 @@ def receive_until(end, text, timeout=60):
         data += piece
 
 
+def assert_word_arrives(guest, word):
+    """What the guest writes to the port comes out at the host."""
+    with port_of(guest).connect() as end:
+        writer = guest.start_command(f"echo {word} >{port_file(guest, NAME)}")
+        assert receive(end, len(word) + 1) == f"{word}\n".encode()
+        assert writer.wait().ok
+
+
 def silent(end, seconds=0.3):
     """True if nothing comes from a socket for some time."""
     return not select.select([end], [], [], seconds)[0]
@@ -608,15 +616,9 @@ def test_module_leaves_and_the_in_tree_driver_takes_over(lab, take):
     guest.wait("rmmod virtio_console_rh", timeout=PATIENCE)
     for _ in range(3):
         take(guest, "console", "in-tree")
-        with port_of(guest).connect() as end:
-            writer = guest.start_command(f"echo in-tree >{port_file(guest, NAME)}")
-            assert receive(end, 8) == b"in-tree\n"
-            assert writer.wait().ok
+        assert_word_arrives(guest, "in-tree")
         take(guest, "console", "ours")
-        with port_of(guest).connect() as end:
-            writer = guest.start_command(f"echo ours >{port_file(guest, NAME)}")
-            assert receive(end, 5) == b"ours\n"
-            assert writer.wait().ok
+        assert_word_arrives(guest, "ours")
         moved, = binding.devices(guest, "console")
         binding.unbind(guest, moved)
         guest.run("rmmod virtio_console_rh", check=True)
@@ -630,8 +632,7 @@ def test_function_reset_is_survived(lab, take):
     guest = ready(lab, take)
     path = port_file(guest, NAME)
     device, = binding.devices(guest, "console")
-    told = guest.run("grep -qw virtio_device_reset_prepare /proc/kallsyms").ok
-    assert told == (lab.kernel in ("7.3", "debug"))
+    told = binding.told_of_resets(guest)
     reset = f"echo 1 >/sys/bus/pci/devices/{device.pci}/reset"
     if not told:
         assert guest.run(reset, timeout=60).ok
@@ -639,11 +640,7 @@ def test_function_reset_is_survived(lab, take):
                          timeout=90)
         assert gone.ok and gone.seconds < 60, gone
         assert binding.bind(guest, device, "virtio_console_rh")
-        path = port_file(guest, NAME)
-        with port_of(guest).connect() as end:
-            writer = guest.start_command(f"echo after >{path}")
-            assert receive(end, 6) == b"after\n"
-            assert writer.wait().ok
+        assert_word_arrives(guest, "after")
         return
 
     tty = hvc_of(guest)
@@ -684,11 +681,7 @@ def test_function_reset_beside_unbinding(lab, take):
     assert resets > 5
     guest.run(f"cd /sys/bus/virtio/drivers/virtio_console_rh; echo {device.name} >unbind; "
               f"echo {device.name} >bind", check=True)
-    path = port_file(guest, NAME)
-    with port_of(guest).connect() as end:
-        writer = guest.start_command(f"echo after >{path}")
-        assert receive(end, 6) == b"after\n"
-        assert writer.wait().ok
+    assert_word_arrives(guest, "after")
 
 
 @pytest.mark.own_guest

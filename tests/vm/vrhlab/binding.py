@@ -112,6 +112,13 @@ def take(guest, kind, which="ours", name=None):
     return taken
 
 
+def told_of_resets(guest):
+    """Whether the guest's core tells drivers of a reset of the function (FLR): since 7.3."""
+    told = guest.run("grep -qw virtio_device_reset_prepare /proc/kallsyms").ok
+    assert told == (guest.kernel.name in ("7.3", "debug"))
+    return told
+
+
 def power_off(guest, device):
     """Switches the power of a hot-plug slot off behind the driver's back (Slot Control).
 
