@@ -349,12 +349,14 @@ def test_full_ring_is_waited_for(lab, take):
 
 
 def stuck_reader(guest, disk, timeout=150):
-    """A reader whose request the host holds back."""
+    """A reader of two blocks: the host lets the first pass and holds the second back."""
+    stat = f"/sys/block/{disk}/stat"
+    reads = int(guest.sh(f"cat {stat}").split()[0])
     throttle(guest, "disk0", bps=1)
-    guest.run(f"timeout 2 dd if=/dev/{disk} of=/dev/null bs=4k count=1 iflag=direct status=none")
-    reader = guest.start_command(f"dd if=/dev/{disk} of=/dev/null bs=4k count=1 skip=9 "
+    reader = guest.start_command(f"dd if=/dev/{disk} of=/dev/null bs=4k count=2 skip=9 "
                                  "iflag=direct", timeout=timeout)
-    guest.wait(f"[ $(awk '{{print $9}}' /sys/block/{disk}/stat) -gt 0 ]")
+    guest.wait(f"read -r reads a a a a a a a flying a <{stat} && "
+               f"[ $reads -gt {reads} ] && [ $flying -gt 0 ]")
     return reader
 
 
