@@ -312,7 +312,9 @@ static void vcon_ctrl_add_port(struct vcon_device *vcon, struct vcon_port *port,
 {
 	int err;
 
+	vcon->ctrl.adds++;
 	if (port) {
+		port->unsure = false;
 		vcon_ctrl_port_ready(port);
 		return;
 	}
@@ -373,8 +375,25 @@ static void vcon_ctrl_handle(struct vcon_device *vcon, const struct vcon_ctrl_ms
 }
 
 /*
- * After a suspend the device says which ports its side has open, and nothing
- * about the others. Once it has answered all questions, silence means closed.
+ * A port of before a suspend or reset that the device does not name any more went
+ * away meanwhile. Unless it named so many that it may have found no buffer for
+ * more: then each is asked for by its number.
+ */
+static void vcon_ctrl_settle_port(struct vcon_port *port)
+{
+	struct vcon_ctrl *c = &port->vcon->ctrl;
+
+	port->unsure = false;
+	if (c->adds < c->posted)
+		vcon_port_unplug(port);
+	else
+		vcon_ctrl_port_ready(port);
+}
+
+/*
+ * After a suspend the device says which ports it has and which of them its side
+ * has open, and nothing about the others. Once it has answered all questions,
+ * silence means gone, or closed.
  */
 static void vcon_ctrl_settle(struct vcon_device *vcon)
 {
@@ -390,9 +409,14 @@ static void vcon_ctrl_settle(struct vcon_device *vcon)
 		return;
 	for (id = 0; id < vcon->max_ports; id++) {
 		port = rcu_dereference_protected(vcon->ports[id], true);
-		if (port && port->host_unsure)
+		if (port && port->unsure)
+			vcon_ctrl_settle_port(port);
+		else if (port && port->host_unsure)
 			vcon_port_set_host_open(port, false);
 	}
+	/* What was asked for now is sent, and its answer settled, by the next round. */
+	if (!list_empty(&c->ready_ports))
+		queue_work(vcon_wq, &c->work);
 }
 
 static void vcon_ctrl_work(struct work_struct *work)
@@ -512,6 +536,7 @@ int vcon_ctrl_start(struct vcon_device *vcon, struct virtqueue *in, struct virtq
 	c->in_vq = in;
 	c->backlog_head = 0;
 	c->backlog_tail = 0;
+	c->adds = 0;
 	while (in->num_free && posted < VCON_CTRL_BUFS_MAX) {
 		/* After a suspend the buffers of before are posted again. */
 		if (posted == c->nr_bufs) {
@@ -526,6 +551,7 @@ int vcon_ctrl_start(struct vcon_device *vcon, struct virtqueue *in, struct virtq
 	}
 	if (!posted)
 		return -ENOMEM;
+	c->posted = posted;
 	virtqueue_kick(in);
 
 	spin_lock_irq(&c->lock);

@@ -301,11 +301,6 @@ static void vcon_quiesce(struct vcon_device *vcon, enum vcon_state state)
 	vcon_set_state(vcon, state);
 	cancel_work_sync(&vcon->ctrl.work);
 	cancel_work_sync(&vcon->config_work);
-	for (id = 0; id < vcon->max_ports; id++) {
-		port = vcon_port(vcon, id);
-		if (port)
-			vcon_tx_close(port);
-	}
 	vcon_drain(vcon);
 	for (id = 0; id < vcon->max_ports; id++) {
 		port = vcon_port(vcon, id);
@@ -468,25 +463,31 @@ static void vcon_remove(struct virtio_device *vdev)
 /* Freeze and restore */
 
 /*
- * For a suspend, and for a reset of the function (FLR), around which programs
- * go on: they find ports without queues, and wait, or get EAGAIN.
- *
- * Unread bytes and output of consoles are kept. What a file had written and the
- * device did not take within stall_ms is lost, as with the in-tree driver.
+ * Takes the queues away from ports that stay. Unread bytes and output of consoles
+ * are kept. What a file had written and the device did not take within stall_ms
+ * is lost, as with the in-tree driver.
  */
-static int __maybe_unused vcon_freeze(struct virtio_device *vdev)
+static void vcon_withdraw(struct vcon_device *vcon, enum vcon_state state)
 {
-	struct vcon_device *vcon = vdev->priv;
 	struct vcon_port *port;
 	u32 id;
 
-	vcon_quiesce(vcon, VCON_FROZEN);
+	vcon_quiesce(vcon, state);
 	for (id = 0; id < vcon->max_ports; id++) {
 		port = vcon_port(vcon, id);
 		if (port && vcon->vqs)
 			vcon_port_freeze(port);
 	}
 	vcon_del_vqs(vcon);
+}
+
+/*
+ * For a suspend, and for a reset of the function (FLR), around which programs
+ * go on: they find ports without queues, and wait, or get EAGAIN.
+ */
+static int __maybe_unused vcon_freeze(struct virtio_device *vdev)
+{
+	vcon_withdraw(vdev->priv, VCON_FROZEN);
 	return 0;
 }
 
@@ -513,13 +514,12 @@ static int __maybe_unused vcon_restore(struct virtio_device *vdev)
 		err = vcon_ctrl_start(vcon, vcon->vqs[VCON_VQ_CTRL_IN],
 				      vcon->vqs[VCON_VQ_CTRL_OUT]);
 	if (err)
-		goto quiesce;
+		goto withdraw;
 	vcon_go_live(vcon);
 	return 0;
 
-quiesce:
-	vcon_quiesce(vcon, VCON_FAILED);
-	vcon_del_vqs(vcon);
+withdraw:
+	vcon_withdraw(vcon, VCON_FAILED);
 failed:
 	vcon_set_state(vcon, VCON_FAILED);
 	for (id = 0; id < vcon->max_ports; id++) {

@@ -486,8 +486,9 @@ void vcon_port_freeze(struct vcon_port *port)
 {
 	vcon_rx_harvest(port, vcon_in_vq(port->vcon, port->id));
 	vcon_hvc_save(port, vcon_out_vq(port->vcon, port->id));
-	/* Asked again when it is back; until then it stays as it was. */
+	/* Asked again when it is back; until then all stays as it was. */
 	port->host_unsure = port->vcon->multiport;
+	port->unsure = port->vcon->multiport;
 	vcon_ctrl_port_reset(port);
 }
 

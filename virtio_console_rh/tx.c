@@ -136,7 +136,8 @@ int vcon_tx_queue(struct vcon_port *port, struct vcon_tx_buf *buf)
 	rcu_read_lock();
 	vcon_tx_lock(&port->tx, &flags);
 	vcon_tx_reap(port);
-	err = port->tx.closing ? -ENODEV : vcon_tx_submit(port, buf);
+	/* What is under way must drain; the device's state is set before anybody looks. */
+	err = vcon_leaving(port->vcon) ? -ENODEV : vcon_tx_submit(port, buf);
 	vcon_tx_unlock(&port->tx, flags);
 	rcu_read_unlock();
 	/* Nobody else tells who waits for room that there will never be any. */
@@ -204,7 +205,7 @@ bool vcon_tx_writable(struct vcon_port *port)
 		writable = true;
 		goto out;
 	}
-	if (!tx->vq || tx->closing)
+	if (!tx->vq || vcon_leaving(port->vcon))
 		goto out;
 	writable = vcon_tx_has_room(port);
 	if (!writable) {
@@ -261,23 +262,6 @@ bool vcon_tx_idle(struct vcon_port *port)
 }
 
 /**
- * vcon_tx_close() - take no more from files, so that what is under way can drain
- * @port: the port; a console's output goes on
- *
- * Until vcon_tx_start().
- *
- * Context: process context.
- */
-void vcon_tx_close(struct vcon_port *port)
-{
-	unsigned long flags;
-
-	vcon_tx_lock(&port->tx, &flags);
-	port->tx.closing = true;
-	vcon_tx_unlock(&port->tx, flags);
-}
-
-/**
  * vcon_tx_start() - give a port its transmit queue
  * @port: the port
  * @vq: its queue; it may still have buffers of a port of the same number that
@@ -291,7 +275,6 @@ void vcon_tx_start(struct vcon_port *port, struct virtqueue *vq)
 
 	vcon_tx_lock(&port->tx, &flags);
 	port->tx.vq = vq;
-	port->tx.closing = false;
 	port->tx.epoch = atomic64_inc_return(&vcon_tx_epoch);
 	virtqueue_disable_cb(vq);
 	vcon_tx_reap(port);

@@ -133,7 +133,6 @@ struct vcon_tx {
 	unsigned int in_flight;
 	size_t bytes_in_flight;
 	bool want_room;
-	bool closing;		/* files are not taken bytes from, as the queue is about to go */
 	u64 bytes;
 	u64 kicks;
 	u64 waits;
@@ -142,7 +141,6 @@ struct vcon_tx {
 };
 
 struct vcon_tx_buf *vcon_tx_buf_alloc(size_t bytes);
-void vcon_tx_close(struct vcon_port *port);
 void vcon_tx_start(struct vcon_port *port, struct virtqueue *vq);
 void vcon_tx_stop(struct vcon_port *port);
 bool vcon_tx_reap(struct vcon_port *port);
@@ -175,8 +173,10 @@ void vcon_tx_done(struct virtqueue *vq);
  * @file_open: a file is open; under read_lock, set under rx.lock
  * @guest_open: a file is open, or the port is a console; under rx.lock
  * @host_open: somebody listens on the host's side; under rx.lock
- * @host_unsure: @host_open is from before a suspend, and the device has not
- *	confirmed it yet; control work only
+ * @host_unsure: @host_open is from before a suspend or reset, and the device has
+ *	not confirmed it yet; control work only
+ * @unsure: the port is from before a suspend or reset, and the device has not
+ *	confirmed that it still has it; control work only
  * @name: as the device calls it, or NULL; control work only, then constant
  * @ctrl: what the device has still to be told, see ctrl.c; under ctrl.lock
  * @debugfs: statistics file
@@ -201,6 +201,7 @@ struct vcon_port {
 	bool guest_open;
 	bool host_open;
 	bool host_unsure;
+	bool unsure;
 	char *name;
 	struct {
 		struct list_head ready_node;
@@ -291,6 +292,8 @@ struct vcon_ctrl_slot {
  * @ready_in_flight: sent messages whose answers @work has not yet taken in
  * @ready_consumed: those of them that the device has consumed
  * @ready_window: how many of them may be under way
+ * @posted: receive buffers that the device has
+ * @adds: PORT_ADD messages since the greeting; @work only
  * @device_ready: DEVICE_READY waits to be sent
  * @ready_ports: ports whose PORT_READY waits to be sent
  * @open_ports: ports whose PORT_OPEN waits to be sent
@@ -317,6 +320,8 @@ struct vcon_ctrl {
 	unsigned int ready_in_flight;
 	unsigned int ready_consumed;
 	unsigned int ready_window;
+	unsigned int posted;
+	unsigned int adds;
 	bool device_ready;
 	struct list_head ready_ports;
 	struct list_head open_ports;
@@ -397,6 +402,20 @@ struct vcon_device {
 	u32 max_ports;
 	struct vcon_port __rcu *ports[];
 };
+
+/**
+ * vcon_leaving() - is the device about to lose its queues, or has it?
+ * @vcon: the device
+ *
+ * Once it is, files are not taken bytes from any more, and what is under way can
+ * drain. A console's output goes on until there is no queue.
+ *
+ * Context: any; who holds a port's transmit lock sees it in time for the drain.
+ */
+static inline bool vcon_leaving(struct vcon_device *vcon)
+{
+	return READ_ONCE(vcon->state) > VCON_LIVE;
+}
 
 void vcon_device_put(struct vcon_device *vcon);
 struct virtqueue *vcon_in_vq(struct vcon_device *vcon, u32 id);

@@ -709,6 +709,42 @@ def test_suspend_keeps_unread_bytes(lab, take, root_disk):
             receive_until(end, b"awake")
 
 
+@pytest.mark.own_guest
+def test_port_unplugged_while_suspended_goes_away(lab, take, root_disk):
+    """What the host takes away between freeze and restore is gone afterwards; the rest stays."""
+    guest = lab.boot_from(root_disk, devices=some_ports())
+    take(guest, "console")
+    gone, stays = port_of(guest), port_of(guest, "org.vrh.port1")
+    paths = [port_file(guest, port.name) for port in (gone, stays)]
+    told = ["bytes", "ENODEV", "POLLHUP", "ENODEV", "closed"]
+    with gone.connect() as end, stays.connect() as other:
+        users = [start_python(guest, BLOCKED_READER, path, timeout=120) for path in paths]
+        for path in paths:
+            guest.wait(f"test -e /share/reader-{os.path.basename(path)}", timeout=PATIENCE)
+        guest.prepare_suspend()
+        end.sendall(b"bytes")
+        time.sleep(0.5)
+        suspended = guest.start_suspend()
+        deadline = time.monotonic() + PATIENCE
+        while opened_by_guest(guest, gone):
+            assert time.monotonic() < deadline, "the device is not reset"
+        guest.qmp.execute("device_del", {"id": gone.ident})
+        suspended.wait(check=True)
+        assert users[0].wait(check=True).stdout.split() == told
+        guest.wait(f"! test -e {paths[0]}", timeout=PATIENCE)
+        assert sysfs_names(guest).keys() == {"org.vrh.console0", stays.name}
+        other.sendall(b"bytes")
+        time.sleep(0.5)
+        guest.qmp.execute("device_del", {"id": stays.ident})
+        assert users[1].wait(check=True).stdout.split() == told
+
+
+def opened_by_guest(guest, port):
+    """Does the host believe that a program in the guest has the port open?"""
+    return next(found["frontend-open"] for found in guest.qmp("query-chardev")
+                if found["label"] == f"chr-{port.ident}")
+
+
 SLEEPER = """
 import os, sys, time
 fd = os.open(sys.argv[1], os.O_RDWR)

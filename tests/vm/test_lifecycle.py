@@ -11,7 +11,7 @@ import re
 import pytest
 
 from conftest import KERNELS
-from vrhlab import binding, host, workout
+from vrhlab import GuestDied, binding, workout
 
 KINDS = ("blk", "net", "console", "balloon")
 
@@ -264,7 +264,7 @@ def test_reboot_under_load_ends_quietly(lab):
     for kind in KINDS:
         binding.take(guest, kind, "ours")
     check(guest, exercises)
-    with contextlib.suppress(host.LabError), load(guest, exercises):
+    with contextlib.suppress(GuestDied), load(guest, exercises):
         guest.start_command("sleep 1; busybox reboot -f")
         guest.process.wait(90)
     text = guest.console()

@@ -4,13 +4,14 @@
 Made for tests that care about the life of a device, not about what it can do. Each
 workout has `parts` for a guest, `check()` that moves data both ways and compares it, and
 `load()` that keeps the device busy from the guest and from the host, and does not mind if
-the device comes and goes. A load leaves the processors to others most of the time: under
-TCG they are what a test waits for.
+the device comes and goes. A load begins by waiting until something has moved, and leaves the
+processors to others most of the time: under TCG they are what a test waits for.
 """
 
 import contextlib
 import os
 import threading
+import time
 
 from . import binding, host
 from .devices import Balloon, Disk, Port, Serial, UserNet
@@ -48,16 +49,18 @@ class Workout:
         raise NotImplementedError
 
     #: Python program that keeps the device busy until it is killed: `d` is the device's
-    #: directory in sysfs, os, sys and time are imported.
+    #: directory in sysfs, os, sys and time are imported. It calls moved() when data has moved.
     program = None
 
     @contextlib.contextmanager
     def load(self, guest, timeout=1200):
         """Keeps the device busy while the block runs."""
         inside = None
+        sign = f"/tmp/moved-{self.kind}-{time.monotonic_ns()}"
         if self.program:
             script = guest.share / f"load-{self.kind}.py"
-            script.write_text(f"import os, sys, time\nd = sys.argv[1]\n{self.program}")
+            script.write_text("import os, sys, time\nd = sys.argv[1]\n"
+                              f"def moved():\n    open({sign!r}, 'w').close()\n{self.program}")
             inside = guest.start_command(
                 ["python3", "-I", "-S", f"/share/{script.name}",
                  f"/sys/bus/virtio/devices/{self.device(guest).name}"], timeout=timeout)
@@ -65,6 +68,7 @@ class Workout:
         outside = threading.Thread(target=self.host_load, args=(guest, stop), daemon=True)
         outside.start()
         try:
+            self.begun(guest, sign)
             yield
             if inside and inside.done():
                 raise host.LabError(f"the load of {self.kind} has ended: {inside.wait()}")
@@ -74,6 +78,10 @@ class Workout:
             if inside and not inside.done():
                 inside.kill(9)
                 inside.wait()
+
+    def begun(self, guest, sign):
+        """Waits until the load has moved something: the guest has the file SIGN."""
+        guest.wait(f"test -e {sign}", 60, f"the load of {self.kind} moves something")
 
     def host_load(self, guest, stop):
         """The host's part of the load, until STOP is set."""
@@ -100,6 +108,7 @@ while True:
             os.preadv(disk, [data], at)
             os.pwritev(disk, [data], at)
             time.sleep(0.005)
+        moved()
     except OSError:
         pass
     os.close(disk)
@@ -139,6 +148,7 @@ while True:
         for n in range(8):
             datagram.sendto(body, ("10.0.2.2", 9))
             ping.sendto(echo, ("10.0.2.2", 0))
+        moved()
     except (OSError, ValueError):
         pass
     time.sleep(0.02)
@@ -173,6 +183,7 @@ while True:
             for move in (lambda: os.write(port, data), lambda: os.read(port, 4096)):
                 try:
                     move()
+                    moved()
                 except BlockingIOError:
                     pass
             time.sleep(0.02)
@@ -245,6 +256,12 @@ class BalloonWorkout(Workout):
                 return
             stop.wait(0.1)
         raise AssertionError(f"the balloon stays at {actual >> 20} MiB of {target >> 20} MiB")
+
+    def begun(self, guest, sign):
+        deadline = time.monotonic() + 60
+        while guest.qmp("query-balloon")["actual"] == guest.mem << 20:
+            assert time.monotonic() < deadline, "the balloon does not move"
+            time.sleep(0.05)
 
     def host_load(self, guest, stop):
         full = guest.mem << 20
