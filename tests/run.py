@@ -7,6 +7,7 @@ stage that fails does not stop the next one: the last line tells all.
 
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,9 @@ REPO = pathlib.Path(__file__).resolve().parents[1]
 #: time limit to pass or for the host. VRH_SLOTS is the lab's own bound.
 GUESTS = 3
 PARALLEL = ["-n", str(GUESTS), "--dist", "loadgroup"]
+
+#: Builds have parts that use one processor: compiling probes, depmod, modpost.
+BUILDS = ["-n", "2"]
 
 #: What `make check` leaves to the stage "all", to end within 25 minutes. On the debug kernel,
 #: which is ten times slower under TCG, it runs the KUnit suites, and data through each kind of
@@ -34,15 +38,29 @@ ONE_THREAD = {"VRH_ACCEL": "tcg,thread=single"}
 #: Name of a stage, what pytest runs for it. In the order of what fails fastest.
 STAGES = {
     "static": ["tests/static/test_static.py"],
-    "build": ["tests/static/test_compat.py", "tests/static/test_builds.py"],
+    "build": [*BUILDS, "tests/static/test_compat.py", "tests/static/test_builds.py"],
     "unit": ["bench"],
-    "packages": ["tests/pkg"],
+    "packages": [*BUILDS, "tests/pkg"],
     "guests": [*PARALLEL, "-k", SELECTION, "tests/vm"],
     "all": [*PARALLEL, "tests/vm"],
 }
 
 #: Stages that run unless others are named.
 DEFAULT = ["static", "build", "unit", "packages", "guests"]
+
+
+def fetch(names):
+    """Gets what the stages NAMES would fetch or build on first need; True if all is there.
+
+    pytest keeps what a test prints to itself, and this may take half an hour: where a person
+    sees how far it is.
+    """
+    lab = str(REPO / "tests/vm/lab")
+    kernels = re.findall(r"[^\s,]+", os.environ.get("VRH_KERNELS", ""))
+    orders = [["source", "scripts/checkpatch.pl"]]
+    if not {"static", "unit"}.issuperset(names or DEFAULT):
+        orders.append(["fetch", *kernels])
+    return all(subprocess.run([sys.executable, lab, *order]).returncode == 0 for order in orders)
 
 
 def count(report):
@@ -85,6 +103,9 @@ def main(names):
     if unknown:
         print(f"check: no stage '{unknown[0]}'; stages: {', '.join(STAGES)}", file=sys.stderr)
         return 2
+    if not fetch(names):
+        print("\n0 passed, 1 failed")
+        return 1
     totals = [0, 0, 0]
     lines = []
     for stage in names or DEFAULT:

@@ -56,6 +56,7 @@ def get(name, refresh=False):
     with host.locked(manifest.with_name("lock"), f"kernel {name}"):
         kernel = None if refresh else _cached(manifest)     # while we waited
         if not kernel:
+            host.say(f"the cache has no kernel {name} yet")
             if name == "debug":
                 from . import debugkernel
                 kernel = debugkernel.make(refresh)

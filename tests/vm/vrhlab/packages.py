@@ -19,11 +19,8 @@ TRIXIE = ["debootstrap", "debian-archive-keyring"]
 DEBUG = ["gcc", "make", "flex", "bison", "bc", "libelf-dev", "libssl-dev", "kmod",
          "xz-utils", "rsync"]
 
-#: What runs the tests.
-TEST = ["python3-pytest"]
-
-#: Everything, for `make demo` and `make check` to install in one go.
-ALL = sorted({*GUEST, *BUILD, *TRIXIE, *DEBUG, *TEST})
+#: Everything, for `tests/vm/lab fetch` to install in one go.
+ALL = sorted({*GUEST, *BUILD, *TRIXIE, *DEBUG})
 
 
 def missing(names):

@@ -20,6 +20,7 @@ def get(refresh=False):
         if manifest.exists() and not refresh:
             package, version = json.loads(manifest.read_text())
         else:
+            host.say("the cache has no kernel source yet (debug kernel, checkpatch)")
             package, version = archive.newest("trixie", PATTERN)
         tarball = base / version / f"{package}.tar.xz"
         if not tarball.exists():
