@@ -35,9 +35,16 @@
 
 /*
  * Answers that one PORT_READY provokes: CONSOLE_PORT, RESIZE, PORT_NAME and
- * PORT_OPEN. Only as many PORT_READY are under way as their answers have buffers.
+ * PORT_OPEN. Only as many PORT_READY are under way as their answers have buffers,
+ * and one more, so that they never look crowded.
  */
 #define VCON_CTRL_ANSWERS 4
+
+/*
+ * How long a device is silent before it has said all: some consume a message, and
+ * answer it from another thread.
+ */
+#define VCON_CTRL_SILENCE HZ
 
 struct workqueue_struct *vcon_wq;
 
@@ -278,11 +285,12 @@ static bool vcon_ctrl_drain(struct vcon_device *vcon)
 {
 	struct vcon_ctrl *c = &vcon->ctrl;
 	unsigned int budget = VCON_CTRL_BUFS_MAX;
+	u64 before = c->received;
 	struct vcon_ctrl_msg *msg;
 	bool empty = false;
 	unsigned int len;
+	void *buf = NULL;
 	int err = 0;
-	void *buf;
 
 	for (; budget && vcon_ctrl_waiting(c) < VCON_CTRL_BACKLOG; budget--) {
 		buf = virtqueue_get_buf(c->in_vq, &len);
@@ -304,6 +312,10 @@ static bool vcon_ctrl_drain(struct vcon_device *vcon)
 		if (empty)
 			break;
 	}
+	if (buf || c->received - before >= c->posted)
+		c->crowded = true;
+	if (c->received != before)
+		c->heard = jiffies;
 	virtqueue_kick(c->in_vq);
 	return empty;
 }
@@ -312,9 +324,7 @@ static void vcon_ctrl_add_port(struct vcon_device *vcon, struct vcon_port *port,
 {
 	int err;
 
-	vcon->ctrl.adds++;
 	if (port) {
-		port->unsure = false;
 		vcon_ctrl_port_ready(port);
 		return;
 	}
@@ -350,6 +360,8 @@ static void vcon_ctrl_handle(struct vcon_device *vcon, const struct vcon_ctrl_ms
 		vcon->ctrl.unknown++;
 		return;
 	}
+	if (port)
+		port->unsure = false;
 
 	switch (msg->event) {
 	case VIRTIO_CONSOLE_PORT_ADD:
@@ -375,38 +387,53 @@ static void vcon_ctrl_handle(struct vcon_device *vcon, const struct vcon_ctrl_ms
 }
 
 /*
- * A port of before a suspend or reset that the device does not name any more went
- * away meanwhile. Unless it named so many that it may have found no buffer for
- * more: then each is asked for by its number.
+ * A port from before a suspend or reset that the device no longer names has gone,
+ * unless the device may have found no buffer for its name: then each is asked for
+ * by its number. One that has gone stays then, closed: it cannot be told apart.
  */
 static void vcon_ctrl_settle_port(struct vcon_port *port)
 {
-	struct vcon_ctrl *c = &port->vcon->ctrl;
-
 	port->unsure = false;
-	if (c->adds < c->posted)
-		vcon_port_unplug(port);
-	else
+	if (port->vcon->ctrl.crowded)
 		vcon_ctrl_port_ready(port);
+	else
+		vcon_port_unplug(port);
+}
+
+static bool vcon_ctrl_unsure(struct vcon_device *vcon)
+{
+	struct vcon_port *port;
+	u32 id;
+
+	for (id = 0; id < vcon->max_ports; id++) {
+		port = rcu_dereference_protected(vcon->ports[id], true);
+		if (port && (port->unsure || port->host_unsure))
+			return true;
+	}
+	return false;
 }
 
 /*
  * After a suspend the device says which ports it has and which of them its side
- * has open, and nothing about the others. Once it has answered all questions,
- * silence means gone, or closed.
+ * has open, and nothing about the others. Once it has taken all questions and is
+ * silent, that means gone, or closed.
  */
 static void vcon_ctrl_settle(struct vcon_device *vcon)
 {
 	struct vcon_ctrl *c = &vcon->ctrl;
 	struct vcon_port *port;
-	bool settled;
+	bool asked;
 	u32 id;
 
 	spin_lock_irq(&c->lock);
-	settled = !c->device_ready && !c->ready_in_flight && list_empty(&c->ready_ports);
+	asked = !c->device_ready && !c->ready_in_flight && list_empty(&c->ready_ports);
 	spin_unlock_irq(&c->lock);
-	if (!settled)
+	if (!asked || virtqueue_is_broken(c->in_vq) || !vcon_ctrl_unsure(vcon))
 		return;
+	if (time_before(jiffies, c->heard + VCON_CTRL_SILENCE)) {
+		queue_delayed_work(vcon_wq, &c->settle, VCON_CTRL_SILENCE);
+		return;
+	}
 	for (id = 0; id < vcon->max_ports; id++) {
 		port = rcu_dereference_protected(vcon->ports[id], true);
 		if (port && port->unsure)
@@ -414,9 +441,33 @@ static void vcon_ctrl_settle(struct vcon_device *vcon)
 		else if (port && port->host_unsure)
 			vcon_port_set_host_open(port, false);
 	}
-	/* What was asked for now is sent, and its answer settled, by the next round. */
+	/* Sends what is asked now; the answers are settled in their turn. */
 	if (!list_empty(&c->ready_ports))
 		queue_work(vcon_wq, &c->work);
+}
+
+static void vcon_ctrl_settle_work(struct work_struct *work)
+{
+	struct vcon_device *vcon = container_of(to_delayed_work(work), struct vcon_device,
+						ctrl.settle);
+
+	if (READ_ONCE(vcon->state) == VCON_LIVE)
+		queue_work(vcon_wq, &vcon->ctrl.work);
+}
+
+/**
+ * vcon_ctrl_cancel() - end the control work
+ * @vcon: a device that is not live, so that the work does nothing any more
+ *
+ * An interrupt that came before may queue it again, once.
+ *
+ * Context: process context.
+ */
+void vcon_ctrl_cancel(struct vcon_device *vcon)
+{
+	cancel_work_sync(&vcon->ctrl.work);
+	/* Armed by that work only. */
+	cancel_delayed_work_sync(&vcon->ctrl.settle);
 }
 
 static void vcon_ctrl_work(struct work_struct *work)
@@ -430,12 +481,14 @@ static void vcon_ctrl_work(struct work_struct *work)
 		if (READ_ONCE(vcon->state) != VCON_LIVE)
 			return;
 		/*
-		 * In this order: the answers to a message are in the ring before
-		 * its slot comes back, so the slots reaped now have no answers
+		 * In this order: QEMU puts the answers to a message into the ring
+		 * before its slot comes back, so the slots reaped now have no answers
 		 * outstanding once the ring is drained.
 		 */
 		spin_lock_irq(&c->lock);
 		vcon_ctrl_reap(c);
+		if (c->ready_consumed)
+			c->heard = jiffies;
 		c->ready_in_flight -= c->ready_consumed;
 		c->ready_consumed = 0;
 		spin_unlock_irq(&c->lock);
@@ -482,6 +535,7 @@ int vcon_ctrl_alloc(struct vcon_device *vcon)
 
 	spin_lock_init(&c->lock);
 	INIT_WORK(&c->work, vcon_ctrl_work);
+	INIT_DELAYED_WORK(&c->settle, vcon_ctrl_settle_work);
 	INIT_LIST_HEAD(&c->ready_ports);
 	INIT_LIST_HEAD(&c->open_ports);
 	if (!vcon->multiport)
@@ -536,7 +590,8 @@ int vcon_ctrl_start(struct vcon_device *vcon, struct virtqueue *in, struct virtq
 	c->in_vq = in;
 	c->backlog_head = 0;
 	c->backlog_tail = 0;
-	c->adds = 0;
+	c->crowded = false;
+	c->heard = jiffies;
 	while (in->num_free && posted < VCON_CTRL_BUFS_MAX) {
 		/* After a suspend the buffers of before are posted again. */
 		if (posted == c->nr_bufs) {
@@ -560,7 +615,7 @@ int vcon_ctrl_start(struct vcon_device *vcon, struct virtqueue *in, struct virtq
 	c->nr_free = VCON_CTRL_SLOTS;
 	c->ready_in_flight = 0;
 	c->ready_consumed = 0;
-	c->ready_window = max(posted / VCON_CTRL_ANSWERS, 1U);
+	c->ready_window = max((posted - 1) / VCON_CTRL_ANSWERS, 1U);
 	bitmap_zero(c->refused, vcon->max_ports);
 	c->device_ready = true;
 	c->out_vq = out;

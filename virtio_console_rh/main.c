@@ -299,7 +299,7 @@ static void vcon_quiesce(struct vcon_device *vcon, enum vcon_state state)
 	u32 id;
 
 	vcon_set_state(vcon, state);
-	cancel_work_sync(&vcon->ctrl.work);
+	vcon_ctrl_cancel(vcon);
 	cancel_work_sync(&vcon->config_work);
 	vcon_drain(vcon);
 	for (id = 0; id < vcon->max_ports; id++) {
@@ -313,7 +313,7 @@ static void vcon_quiesce(struct vcon_device *vcon, enum vcon_state state)
 	synchronize_rcu();
 	vrh_device_stop(vcon->vdev);
 	/* An interrupt may have queued them before it could see the new state. */
-	cancel_work_sync(&vcon->ctrl.work);
+	vcon_ctrl_cancel(vcon);
 	cancel_work_sync(&vcon->config_work);
 }
 
@@ -467,12 +467,12 @@ static void vcon_remove(struct virtio_device *vdev)
  * are kept. What a file had written and the device did not take within stall_ms
  * is lost, as with the in-tree driver.
  */
-static void vcon_withdraw(struct vcon_device *vcon, enum vcon_state state)
+static void vcon_withdraw(struct vcon_device *vcon)
 {
 	struct vcon_port *port;
 	u32 id;
 
-	vcon_quiesce(vcon, state);
+	vcon_quiesce(vcon, VCON_FROZEN);
 	for (id = 0; id < vcon->max_ports; id++) {
 		port = vcon_port(vcon, id);
 		if (port && vcon->vqs)
@@ -487,7 +487,7 @@ static void vcon_withdraw(struct vcon_device *vcon, enum vcon_state state)
  */
 static int __maybe_unused vcon_freeze(struct virtio_device *vdev)
 {
-	vcon_withdraw(vdev->priv, VCON_FROZEN);
+	vcon_withdraw(vdev->priv);
 	return 0;
 }
 
@@ -519,7 +519,7 @@ static int __maybe_unused vcon_restore(struct virtio_device *vdev)
 	return 0;
 
 withdraw:
-	vcon_withdraw(vcon, VCON_FAILED);
+	vcon_withdraw(vcon);
 failed:
 	vcon_set_state(vcon, VCON_FAILED);
 	for (id = 0; id < vcon->max_ports; id++) {

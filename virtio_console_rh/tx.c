@@ -136,7 +136,7 @@ int vcon_tx_queue(struct vcon_port *port, struct vcon_tx_buf *buf)
 	rcu_read_lock();
 	vcon_tx_lock(&port->tx, &flags);
 	vcon_tx_reap(port);
-	/* What is under way must drain; the device's state is set before anybody looks. */
+	/* The state is set before the drain looks at this port, under the same lock. */
 	err = vcon_leaving(port->vcon) ? -ENODEV : vcon_tx_submit(port, buf);
 	vcon_tx_unlock(&port->tx, flags);
 	rcu_read_unlock();

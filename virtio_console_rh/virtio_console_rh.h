@@ -174,9 +174,9 @@ void vcon_tx_done(struct virtqueue *vq);
  * @guest_open: a file is open, or the port is a console; under rx.lock
  * @host_open: somebody listens on the host's side; under rx.lock
  * @host_unsure: @host_open is from before a suspend or reset, and the device has
- *	not confirmed it yet; control work only
+ *	not confirmed it yet; control work, and while that cannot run
  * @unsure: the port is from before a suspend or reset, and the device has not
- *	confirmed that it still has it; control work only
+ *	named it since; control work, and while that cannot run
  * @name: as the device calls it, or NULL; control work only, then constant
  * @ctrl: what the device has still to be told, see ctrl.c; under ctrl.lock
  * @debugfs: statistics file
@@ -292,8 +292,10 @@ struct vcon_ctrl_slot {
  * @ready_in_flight: sent messages whose answers @work has not yet taken in
  * @ready_consumed: those of them that the device has consumed
  * @ready_window: how many of them may be under way
- * @posted: receive buffers that the device has
- * @adds: PORT_ADD messages since the greeting; @work only
+ * @settle: runs @work when the device has been silent for a while
+ * @posted: receive buffers that the device was given at the greeting
+ * @crowded: since then the device may have found no buffer for a message
+ * @heard: jiffies of its last message, or of its taking one of ours
  * @device_ready: DEVICE_READY waits to be sent
  * @ready_ports: ports whose PORT_READY waits to be sent
  * @open_ports: ports whose PORT_OPEN waits to be sent
@@ -320,8 +322,11 @@ struct vcon_ctrl {
 	unsigned int ready_in_flight;
 	unsigned int ready_consumed;
 	unsigned int ready_window;
+	/* From here on to crowded: the work's, and who starts it. */
+	struct delayed_work settle;
 	unsigned int posted;
-	unsigned int adds;
+	unsigned long heard;
+	bool crowded;
 	bool device_ready;
 	struct list_head ready_ports;
 	struct list_head open_ports;
@@ -343,6 +348,7 @@ extern struct workqueue_struct *vcon_wq;
 int vcon_ctrl_alloc(struct vcon_device *vcon);
 void vcon_ctrl_free(struct vcon_device *vcon);
 int vcon_ctrl_start(struct vcon_device *vcon, struct virtqueue *in, struct virtqueue *out);
+void vcon_ctrl_cancel(struct vcon_device *vcon);
 void vcon_ctrl_detach(struct vcon_device *vcon);
 void vcon_ctrl_reap_vq(struct virtqueue *vq);
 void vcon_ctrl_port_ready(struct vcon_port *port);
@@ -404,13 +410,13 @@ struct vcon_device {
 };
 
 /**
- * vcon_leaving() - is the device about to lose its queues, or has it?
+ * vcon_leaving() - is the device about to lose its queues, or has it lost them?
  * @vcon: the device
  *
- * Once it is, files are not taken bytes from any more, and what is under way can
- * drain. A console's output goes on until there is no queue.
+ * From then on no bytes are taken from files, so that what is under way can drain.
+ * A console's output goes on until there is no queue.
  *
- * Context: any; who holds a port's transmit lock sees it in time for the drain.
+ * Context: any; seen in time for the drain if read under the port's transmit lock.
  */
 static inline bool vcon_leaving(struct vcon_device *vcon)
 {
