@@ -94,10 +94,10 @@ matrix: $(KDIR)/Makefile	## print what the kernel has of what compat/ asks for
 checkpatch:	## check the style with the newest kernel's checkpatch.pl --strict
 	tests/static/checkpatch
 
-check:		## everything: static checks, builds, DKMS, KUnit, guests
+check:		## static checks, builds, DKMS, KUnit, guests
 	tests/check
 
-demo:		## boot a guest, move data through all five modules, print a table
+demo:		## boot a guest, show all five modules at work, print a table
 	tests/demo --kernel '$(KERNEL)'
 
 bench:		## in-tree against ours: make bench BENCH=blk KERNEL=6.12 PAIRS=5

@@ -74,7 +74,8 @@ static void vcon_ctrl_reap(struct vcon_ctrl *c)
 }
 
 /* Hands one message to the device. A free slot is there. */
-static bool vcon_ctrl_put(struct vcon_device *vcon, u32 id, u16 event, u16 value, bool ready)
+static bool vcon_ctrl_put(struct vcon_device *vcon, u32 id, u16 event, u16 value,
+			  unsigned int ready)
 {
 	struct vcon_ctrl *c = &vcon->ctrl;
 	struct vcon_ctrl_slot *slot = c->free[c->nr_free - 1];
@@ -104,13 +105,13 @@ static bool vcon_ctrl_put_ready(struct vcon_device *vcon)
 		return false;
 	if (c->device_ready) {
 		if (!vcon_ctrl_put(vcon, VIRTIO_CONSOLE_BAD_ID, VIRTIO_CONSOLE_DEVICE_READY, 1,
-				   true))
+				   c->ready_window))
 			return false;
 		c->device_ready = false;
 		return true;
 	}
 	port = list_first_entry_or_null(&c->ready_ports, struct vcon_port, ctrl.ready_node);
-	if (!port || !vcon_ctrl_put(vcon, port->id, VIRTIO_CONSOLE_PORT_READY, 1, true))
+	if (!port || !vcon_ctrl_put(vcon, port->id, VIRTIO_CONSOLE_PORT_READY, 1, 1))
 		return false;
 	list_del_init(&port->ctrl.ready_node);
 	port->ctrl.ready = true;
@@ -130,7 +131,7 @@ static bool vcon_ctrl_put_open(struct vcon_device *vcon)
 
 	port = list_first_entry_or_null(&c->open_ports, struct vcon_port, ctrl.open_node);
 	if (!port ||
-	    !vcon_ctrl_put(vcon, port->id, VIRTIO_CONSOLE_PORT_OPEN, !port->ctrl.told_open, false))
+	    !vcon_ctrl_put(vcon, port->id, VIRTIO_CONSOLE_PORT_OPEN, !port->ctrl.told_open, 0))
 		return false;
 	port->ctrl.told_open = !port->ctrl.told_open;
 	if (port->ctrl.told_open == port->ctrl.open)
@@ -144,7 +145,7 @@ static bool vcon_ctrl_put_refused(struct vcon_device *vcon)
 	u32 id = find_first_bit(c->refused, vcon->max_ports);
 
 	if (id >= vcon->max_ports ||
-	    !vcon_ctrl_put(vcon, id, VIRTIO_CONSOLE_PORT_READY, 0, false))
+	    !vcon_ctrl_put(vcon, id, VIRTIO_CONSOLE_PORT_READY, 0, 0))
 		return false;
 	__clear_bit(id, c->refused);
 	return true;
@@ -307,15 +308,14 @@ static bool vcon_ctrl_drain(struct vcon_device *vcon)
 			c->bad++;
 			dev_dbg(&vcon->vdev->dev, "control message makes no sense (%d)\n", err);
 		}
-		/* A queue that refuses it is broken; the buffer stays in bufs[]. */
-		empty = !vcon_ctrl_post(c, buf);
-		if (empty)
+		/* A buffer that cannot be posted stays in bufs[], until a restore. */
+		if (!vcon_ctrl_post(c, buf)) {
+			empty = virtqueue_is_broken(c->in_vq);
 			break;
+		}
 	}
 	if (buf || c->received - before >= c->posted)
 		c->crowded = true;
-	if (c->received != before)
-		c->heard = jiffies;
 	virtqueue_kick(c->in_vq);
 	return empty;
 }
@@ -360,8 +360,13 @@ static void vcon_ctrl_handle(struct vcon_device *vcon, const struct vcon_ctrl_ms
 		vcon->ctrl.unknown++;
 		return;
 	}
-	if (port)
+	if (!port || port->unsure || port->host_unsure)
+		vcon->ctrl.heard = jiffies;
+	/* Named by whatever message: it is there, and has to hear that we are. */
+	if (port && port->unsure) {
 		port->unsure = false;
+		vcon_ctrl_port_ready(port);
+	}
 
 	switch (msg->event) {
 	case VIRTIO_CONSOLE_PORT_ADD:
@@ -386,20 +391,6 @@ static void vcon_ctrl_handle(struct vcon_device *vcon, const struct vcon_ctrl_ms
 	}
 }
 
-/*
- * A port from before a suspend or reset that the device no longer names has gone,
- * unless the device may have found no buffer for its name: then each is asked for
- * by its number. One that has gone stays then, closed: it cannot be told apart.
- */
-static void vcon_ctrl_settle_port(struct vcon_port *port)
-{
-	port->unsure = false;
-	if (port->vcon->ctrl.crowded)
-		vcon_ctrl_port_ready(port);
-	else
-		vcon_port_unplug(port);
-}
-
 static bool vcon_ctrl_unsure(struct vcon_device *vcon)
 {
 	struct vcon_port *port;
@@ -414,35 +405,47 @@ static bool vcon_ctrl_unsure(struct vcon_device *vcon)
 }
 
 /*
- * After a suspend the device says which ports it has and which of them its side
- * has open, and nothing about the others. Once it has taken all questions and is
- * silent, that means gone, or closed.
+ * After a suspend or reset the device says which ports it has and which of them
+ * its side has open, and nothing about the others. Once it has taken all questions
+ * and is silent, that means gone, or closed. If it may have found no buffer for an
+ * answer, each port is asked for by its number first; one that has gone stays then,
+ * closed, as it cannot be told apart.
  */
 static void vcon_ctrl_settle(struct vcon_device *vcon)
 {
 	struct vcon_ctrl *c = &vcon->ctrl;
+	bool ask = c->crowded && !c->asked;
 	struct vcon_port *port;
-	bool asked;
+	bool taken, under_way;
 	u32 id;
 
-	spin_lock_irq(&c->lock);
-	asked = !c->device_ready && !c->ready_in_flight && list_empty(&c->ready_ports);
-	spin_unlock_irq(&c->lock);
-	if (!asked || virtqueue_is_broken(c->in_vq) || !vcon_ctrl_unsure(vcon))
+	if (virtqueue_is_broken(c->in_vq) || !vcon_ctrl_unsure(vcon))
 		return;
-	if (time_before(jiffies, c->heard + VCON_CTRL_SILENCE)) {
-		queue_delayed_work(vcon_wq, &c->settle, VCON_CTRL_SILENCE);
+	spin_lock_irq(&c->lock);
+	taken = !c->device_ready && !c->ready_in_flight && list_empty(&c->ready_ports);
+	under_way = c->nr_free < VCON_CTRL_SLOTS;
+	spin_unlock_irq(&c->lock);
+	if (!taken || time_before(jiffies, c->heard + VCON_CTRL_SILENCE)) {
+		/* What is under way brings us here again. */
+		if (taken || !under_way)
+			queue_delayed_work(vcon_wq, &c->settle, VCON_CTRL_SILENCE);
 		return;
 	}
+	c->asked |= ask;
 	for (id = 0; id < vcon->max_ports; id++) {
 		port = rcu_dereference_protected(vcon->ports[id], true);
-		if (port && port->unsure)
-			vcon_ctrl_settle_port(port);
-		else if (port && port->host_unsure)
+		if (!port || !(port->unsure || port->host_unsure))
+			continue;
+		if (ask) {
+			port->unsure = false;
+			vcon_ctrl_port_ready(port);
+		} else if (port->unsure) {
+			vcon_port_unplug(port);
+		} else {
 			vcon_port_set_host_open(port, false);
+		}
 	}
-	/* Sends what is asked now; the answers are settled in their turn. */
-	if (!list_empty(&c->ready_ports))
+	if (ask)
 		queue_work(vcon_wq, &c->work);
 }
 
@@ -591,6 +594,7 @@ int vcon_ctrl_start(struct vcon_device *vcon, struct virtqueue *in, struct virtq
 	c->backlog_head = 0;
 	c->backlog_tail = 0;
 	c->crowded = false;
+	c->asked = false;
 	c->heard = jiffies;
 	while (in->num_free && posted < VCON_CTRL_BUFS_MAX) {
 		/* After a suspend the buffers of before are posted again. */

@@ -13,7 +13,11 @@
 
 #include "ctrl_msg.h"
 
-/* The payload of VIRTIO_CONSOLE_RESIZE, which no header of the kernel has. */
+/**
+ * struct vcon_ctrl_resize - payload of VIRTIO_CONSOLE_RESIZE, in no header of the kernel
+ * @cols: columns
+ * @rows: rows
+ */
 struct vcon_ctrl_resize {
 	__virtio16 cols;
 	__virtio16 rows;

@@ -273,11 +273,12 @@ static inline void vcon_hvc_exit(void) { }
 /**
  * struct vcon_ctrl_slot - a message on its way to the device
  * @msg: the message
- * @ready: it is an answer-provoking message (DEVICE_READY or PORT_READY)
+ * @ready: answers that it provokes (it is DEVICE_READY or PORT_READY), in units of
+ *	what a PORT_READY does
  */
 struct vcon_ctrl_slot {
 	struct virtio_console_control msg;
-	bool ready;
+	unsigned int ready;
 };
 
 /**
@@ -289,13 +290,15 @@ struct vcon_ctrl_slot {
  * @slots: all slots
  * @free: stack of free slots
  * @nr_free: entries in @free
- * @ready_in_flight: sent messages whose answers @work has not yet taken in
+ * @ready_in_flight: sum of @ready of messages whose answers @work has not yet taken in
  * @ready_consumed: those of them that the device has consumed
  * @ready_window: how many of them may be under way
  * @settle: runs @work when the device has been silent for a while
  * @posted: receive buffers that the device was given at the greeting
  * @crowded: since then the device may have found no buffer for a message
- * @heard: jiffies of its last message, or of its taking one of ours
+ * @asked: such a device has been asked for its ports once more
+ * @heard: jiffies of its last word on a port that we are unsure of, or of its
+ *	taking a question
  * @device_ready: DEVICE_READY waits to be sent
  * @ready_ports: ports whose PORT_READY waits to be sent
  * @open_ports: ports whose PORT_OPEN waits to be sent
@@ -322,11 +325,12 @@ struct vcon_ctrl {
 	unsigned int ready_in_flight;
 	unsigned int ready_consumed;
 	unsigned int ready_window;
-	/* From here on to crowded: the work's, and who starts it. */
+	/* From here on to asked: the work's, and who starts it. */
 	struct delayed_work settle;
 	unsigned int posted;
 	unsigned long heard;
 	bool crowded;
+	bool asked;
 	bool device_ready;
 	struct list_head ready_ports;
 	struct list_head open_ports;

@@ -46,16 +46,27 @@ VRH_PARAM_UINT(napi_weight, NAPI_POLL_WEIGHT, 1, NAPI_POLL_WEIGHT, 0444,
 VRH_PARAM_UINT(cvq_timeout_ms, 10000, 100, 100000, 0644,
 	       "milliseconds to wait for the answer to a control command, 100 to 100000 (default 10000)");
 
+/**
+ * vnet_cvq_timeout_ms() - how long to wait for the answer to a control command
+ *
+ * Return: milliseconds, 100 to 100000.
+ */
 unsigned int vnet_cvq_timeout_ms(void)
 {
 	return READ_ONCE(cvq_timeout_ms);
 }
 
+/**
+ * vnet_param_csum() - may checksums be left to the device?
+ */
 bool vnet_param_csum(void)
 {
 	return csum;
 }
 
+/**
+ * vnet_param_gso() - may segmentation be left to the device?
+ */
 bool vnet_param_gso(void)
 {
 	return gso;

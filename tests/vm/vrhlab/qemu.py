@@ -36,7 +36,7 @@ def processor():
     an interrupt just then is reported as "wild-memory-access in do_raw_spin_lock". Boots of
     the debug kernel: with LA57 8 of 29 failed, without it none of 24; and a page walk is shorter.
 
-    Under KVM it is what the nested guests of DESIGN.md were measured with.
+    Under KVM the host's, without its PMU: nested guests were seen to be reliable with it.
     """
     return "max,-x2apic,-la57" if accelerator().startswith("tcg") else "host,pmu=off"
 
