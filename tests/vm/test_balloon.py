@@ -109,11 +109,21 @@ def resident(guest):
         return int(re.search(r"VmRSS:\s+(\d+)", status.read())[1]) >> 10
 
 
-def touch(guest, mib):
-    """Has the guest use and free MIB, so that the host has pages behind them."""
+def fill(guest, mib):
+    """Has the guest use MIB, so that the host has pages behind them."""
     guest.sh("mount -o remount,size=95% /dev/shm && "
-             f"dd if=/dev/zero of=/dev/shm/touched bs=1M count={mib} 2>/dev/null && "
-             "rm /dev/shm/touched", timeout=240)
+             f"dd if=/dev/zero of=/dev/shm/filled bs=1M count={mib} 2>/dev/null", timeout=240)
+
+
+def free(guest):
+    """Has the guest free what fill() took."""
+    guest.sh("rm /dev/shm/filled")
+
+
+def touch(guest, mib):
+    """Has the guest use and free MIB."""
+    fill(guest, mib)
+    free(guest)
 
 
 def merge(guest):
@@ -245,8 +255,9 @@ def test_unreachable_target_leaves_a_working_guest(guest):
 def test_reported_pages_leave_the_host(guest, driver):
     """What the guest frees disappears from QEMU's resident set by itself."""
     add(guest, driver, free_page_reporting=True)
-    touch(guest, 400)
-    high = resident(guest)
+    fill(guest, 400)
+    high = resident(guest)      # what is free already may go any moment
+    free(guest)
     merge(guest)
     until(lambda: resident(guest) < high - 250, 60, "the host has its memory back")
 

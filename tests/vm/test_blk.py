@@ -273,8 +273,7 @@ def test_module_unloads_and_loads_again(lab, take):
     guest = shared(lab)
     take(guest, "blk")
     disk = node(guest, "disk0")
-    guest.run(f"sleep 60 </dev/{disk} & sleep 0.5; ! modprobe -r virtio_blk_rh; s=$?; kill $!; "
-              "wait; exit $s", check=True)
+    guest.run(f"exec 3</dev/{disk}; ! modprobe -r virtio_blk_rh", check=True)
     for _ in range(3):
         guest.run("modprobe -r virtio_blk_rh && modprobe virtio_blk_rh", check=True)
         assert guest.sh("ls /sys/bus/virtio/drivers/virtio_blk_rh | grep -c virtio") == "3"

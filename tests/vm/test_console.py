@@ -266,7 +266,7 @@ def test_ports_come_and_go_by_qmp_while_open(lab, take):
             user = start_python(guest, BLOCKED_READER, path)
             guest.wait(f"test -e /share/reader-{os.path.basename(path)}", timeout=PATIENCE)
             end.sendall(b"bytes")
-            time.sleep(0.3)
+            guest.wait(f"test -s /share/reader-{os.path.basename(path)}", timeout=PATIENCE)
             guest.qmp.execute("device_del", {"id": port.ident})
             assert user.wait(check=True).stdout.split() == ["bytes", "ENODEV", "POLLHUP", "ENODEV",
                                                             "closed"]
@@ -284,6 +284,7 @@ poll = select.poll()
 poll.register(fd, select.POLLIN)
 poll.poll()
 print(os.read(fd, 100).decode())
+open("/share/reader-" + os.path.basename(path), "w").write("had")
 try:
     print("read", os.read(fd, 100))
 except OSError as error:
@@ -477,11 +478,12 @@ def test_close_tells_the_host_and_forgets_the_rest(lab, take):
         guest.wait("test -e /share/open", timeout=PATIENCE)
         end.sendall(b"never read")
         assert user.wait().ok
-        reader = guest.start_command(f"timeout 20 head -c 5 {path}")
-        time.sleep(1)
+        guest.run("rm /share/open", check=True)
+        reader = guest.start_command(f"exec 3<{path}; touch /share/open; timeout 20 head -c 5 <&3")
+        guest.wait("test -e /share/open", timeout=PATIENCE)
         end.sendall(b"fresh")
         assert reader.wait(check=True).stdout == "fresh"
-    guest.run("rm -f /share/open")
+    guest.run("rm /share/open", check=True)
     stats = statistics(guest, path)
     assert int(stats["bytes_discarded"]) >= 10
 
@@ -584,8 +586,8 @@ def test_single_console_without_control_queues(lab, take):
     with port_of(guest, "org.vrh.console0").connect() as end:
         guest.run(f"echo greetings >{tty}", check=True)
         receive_until(end, b"greetings")
-        reader = guest.start_command(f"timeout 20 head -n 1 {tty}")
-        time.sleep(1)
+        reader = guest.start_command(f"exec 3<{tty}; touch /share/open; timeout 20 head -n 1 <&3")
+        guest.wait("test -e /share/open", timeout=PATIENCE)
         end.sendall(b"answer\r")
         assert "answer" in reader.wait(check=True).stdout
     binding.unbind(guest, device)
@@ -604,15 +606,8 @@ def test_module_leaves_and_the_in_tree_driver_takes_over(lab, take):
     """Unbind, unload, in-tree; and back. A busy port and a busy console hold the module."""
     guest = ready(lab, take)
     path = port_file(guest, NAME)
-    holder = guest.start_command(f"sleep 3 <>{path}")
-    time.sleep(0.5)
-    assert not guest.run("rmmod virtio_console_rh").ok
-    assert holder.wait().ok
-    tty = hvc_of(guest)
-    holder = guest.start_command(f"sleep 3 <>{tty}")
-    time.sleep(0.5)
-    assert not guest.run("rmmod virtio_console_rh").ok
-    assert holder.wait().ok
+    for held in (path, hvc_of(guest)):
+        guest.run(f"exec 3<>{held}; ! rmmod virtio_console_rh", check=True)
     guest.wait("rmmod virtio_console_rh", timeout=PATIENCE)
     for _ in range(3):
         take(guest, "console", "in-tree")
@@ -721,9 +716,11 @@ def test_port_unplugged_while_suspended_goes_away(lab, take, root_disk):
         users = [start_python(guest, BLOCKED_READER, path, timeout=120) for path in paths]
         for path in paths:
             guest.wait(f"test -e /share/reader-{os.path.basename(path)}", timeout=PATIENCE)
-        guest.prepare_suspend()
         end.sendall(b"bytes")
-        time.sleep(0.5)
+        other.sendall(b"bytes")
+        for path in paths:
+            guest.wait(f"test -s /share/reader-{os.path.basename(path)}", timeout=PATIENCE)
+        guest.prepare_suspend()
         suspended = guest.start_suspend()
         deadline = time.monotonic() + PATIENCE
         while opened_by_guest(guest, gone):
@@ -733,8 +730,6 @@ def test_port_unplugged_while_suspended_goes_away(lab, take, root_disk):
         assert users[0].wait(check=True).stdout.split() == told
         guest.wait(f"! test -e {paths[0]}", timeout=PATIENCE)
         assert sysfs_names(guest).keys() == {"org.vrh.console0", stays.name}
-        other.sendall(b"bytes")
-        time.sleep(0.5)
         guest.qmp.execute("device_del", {"id": stays.ident})
         assert users[1].wait(check=True).stdout.split() == told
 

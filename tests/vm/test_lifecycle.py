@@ -248,12 +248,26 @@ def test_nonsense_parameter_is_refused_with_one_line(lab, kind):
 
 
 @pytest.mark.own_guest
-def test_installed_modules_change_nothing(lab):
-    """Whoever loads drivers by alias, as udev does, gets the in-tree ones, as without ours."""
+def test_installed_modules_wait_for_a_softdep(lab):
+    """Whoever loads drivers by alias, as udev does, gets the in-tree ones, as without ours.
+
+    With the softdep of README.md ours come first; disabled, they leave the devices to in-tree.
+    """
     lab.need(*binding.OURS.values())
     guest = lab.boot(devices=workouts(lab)[1])
     guest.run("modprobe -a -b $(cat /sys/bus/virtio/devices/*/modalias)", check=True)
     assert drivers(guest) == binding.IN_TREE
+    kinds = ("blk", "net", "balloon")       # the kernel may have the console built in
+    in_tree = " ".join(binding.IN_TREE[kind] for kind in kinds)
+    for options, expected in (("", binding.OURS), ("enable=0", binding.IN_TREE)):
+        guest.sh("".join(
+            f"echo softdep {binding.IN_TREE[kind]} pre: {binding.OURS[kind]}; "
+            f"echo options {binding.OURS[kind]} {options}; " for kind in kinds)
+            .join(("{ ", "} >/etc/modprobe.d/virtio-rh-enable.conf")))
+        guest.run(f"modprobe -r {in_tree}", check=True)
+        guest.run(f"modprobe -a {in_tree}", check=True)
+        now = drivers(guest)
+        assert {kind: now[kind] for kind in kinds} == {kind: expected[kind] for kind in kinds}
 
 
 @pytest.mark.own_guest
