@@ -586,7 +586,7 @@ def test_single_console_without_control_queues(lab, take):
     with port_of(guest, "org.vrh.console0").connect() as end:
         guest.run(f"echo greetings >{tty}", check=True)
         receive_until(end, b"greetings")
-        reader = guest.start_command(f"exec 3<{tty}; touch /share/open; timeout 20 head -n 1 <&3")
+        reader = guest.start_command(f"exec 3<{tty}; touch /share/open; exec head -n 1 <&3")
         guest.wait("test -e /share/open", timeout=PATIENCE)
         end.sendall(b"answer\r")
         assert "answer" in reader.wait(check=True).stdout
