@@ -97,7 +97,7 @@ checkpatch:	## check the style with the newest kernel's checkpatch.pl --strict
 check:		## static checks, builds, DKMS, KUnit, guests
 	tests/check
 
-demo:		## boot a guest, show all five modules at work, print a table
+demo:		## boot a guest, show the modules at work, print a table
 	tests/demo --kernel '$(KERNEL)'
 
 bench:		## in-tree against ours: make bench BENCH=blk KERNEL=6.12 PAIRS=5

@@ -36,7 +36,7 @@
 /*
  * Answers that one PORT_READY provokes: CONSOLE_PORT, RESIZE, PORT_NAME and
  * PORT_OPEN. Only as many PORT_READY are under way as their answers have buffers,
- * and one more, so that they never look crowded.
+ * with one to spare, so that they do not look crowded (rings of 5 and more).
  */
 #define VCON_CTRL_ANSWERS 4
 
@@ -180,7 +180,8 @@ static void vcon_ctrl_send(struct vcon_device *vcon, bool from_work)
 	else
 		virtqueue_disable_cb(vq);
 	/* Taken back here, they interrupt no more; the work must know of them. */
-	again |= !from_work && c->ready_consumed;
+	again |= !from_work &&
+		 (c->ready_consumed || c->device_ready || !list_empty(&c->ready_ports));
 	kick = virtqueue_kick_prepare(vq);
 out:
 	spin_unlock_irqrestore(&c->lock, flags);
@@ -195,7 +196,7 @@ out:
  * vcon_ctrl_port_ready() - tell the device that it may use a port
  * @port: a port that has buffers posted
  *
- * Context: control work, or probe and restore.
+ * Context: control work, or probe.
  */
 void vcon_ctrl_port_ready(struct vcon_port *port)
 {
@@ -386,6 +387,12 @@ static void vcon_ctrl_handle(struct vcon_device *vcon, const struct vcon_ctrl_ms
 		vcon_port_set_host_open(port, msg->value);
 		break;
 	case VIRTIO_CONSOLE_PORT_NAME:
+		/* Another one has its number since the suspend or reset. */
+		if (port->host_unsure && port->name && strcmp(port->name, msg->name)) {
+			vcon_port_unplug(port);
+			vcon_ctrl_add_port(vcon, NULL, msg->id);
+			break;
+		}
 		vcon_port_set_name(port, msg->name);
 		break;
 	}
@@ -415,16 +422,17 @@ static void vcon_ctrl_settle(struct vcon_device *vcon)
 {
 	struct vcon_ctrl *c = &vcon->ctrl;
 	bool ask = c->crowded && !c->asked;
+	bool taken, under_way, broken;
 	struct vcon_port *port;
-	bool taken, under_way;
 	u32 id;
 
-	if (virtqueue_is_broken(c->in_vq) || !vcon_ctrl_unsure(vcon))
-		return;
 	spin_lock_irq(&c->lock);
+	broken = virtqueue_is_broken(c->in_vq) || virtqueue_is_broken(c->out_vq);
 	taken = !c->device_ready && !c->ready_in_flight && list_empty(&c->ready_ports);
 	under_way = c->nr_free < VCON_CTRL_SLOTS;
 	spin_unlock_irq(&c->lock);
+	if (broken || (taken && !vcon_ctrl_unsure(vcon)))
+		return;
 	if (!taken || time_before(jiffies, c->heard + VCON_CTRL_SILENCE)) {
 		/* What is under way brings us here again. */
 		if (taken || !under_way)

@@ -30,7 +30,7 @@ MODULE_PARM_DESC(hvc, "0: console ports are ordinary ports, not /dev/hvcN (defau
  * lockup detector tolerates, since printk() may wait with interrupts off.
  */
 VRH_PARAM_UINT(stall_ms, 200, 1, 2000, 0644,
-	       "ms that output waits for a host that takes nothing, then it is dropped (1 to 2000, default 200)");
+	       "ms that the kernel's log waits for a host that takes nothing, then it is dropped (1 to 2000, default 200)");
 
 /* Tables */
 

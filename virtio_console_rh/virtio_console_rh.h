@@ -5,9 +5,9 @@
  * Lifetime. A struct vcon_device lives as long as the driver is bound or one of
  * its ports lives; a struct vcon_port as long as the device has it or a file is
  * open on it. So memory is always there, and what may be gone is the hardware:
- * rx.vq, tx.vq and ctrl.vq are NULL while it is (unplugged, unbound, suspended, or
- * reset, in which case programs go on),
- * under the lock beside each. Whoever notifies does so after that lock, inside
+ * rx.vq, tx.vq, ctrl.in_vq and ctrl.out_vq are NULL while it is (unplugged,
+ * unbound, suspended, or reset, in which case programs go on), under the lock
+ * beside each. Whoever notifies does so after that lock, inside
  * rcu_read_lock(); queues are deleted after synchronize_rcu().
  */
 #ifndef VIRTIO_CONSOLE_RH_H

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Consoles and ports: bytes both ways, who hears of what, and nothing that waits for ever."""
 
+import contextlib
 import itertools
 import os
 import re
@@ -66,6 +67,14 @@ def statistics(guest, path):
                     f"cat /sys/kernel/debug/virtio_console_rh/*/{path.rsplit('/', 1)[1]}")
     return dict(line.split(": ", 1) if ": " in line else (line.rstrip(":"), "")
                 for line in text.splitlines())
+
+
+def until_more(guest, path, name, than):
+    """Waits until a statistic of a port is more than THAN."""
+    deadline = time.monotonic() + PATIENCE
+    while int(statistics(guest, path)[name]) <= than:
+        assert time.monotonic() < deadline, f"{name} stays at {than}"
+        time.sleep(0.1)
 
 
 #: Programs of several tests may run in one guest at a time.
@@ -256,10 +265,7 @@ def test_ports_come_and_go_by_qmp_while_open(lab, take):
     guest = ready(lab, take)
     for round_ in range(3):
         port = Port(f"org.vrh.hot{round_}", ident=f"hot{round_}")
-        port.setup(guest.directory)
-        guest.qmp.execute("chardev-add", {"id": f"chr-hot{round_}", "backend": {
-            "type": "socket", "data": {"addr": {"type": "unix", "data": {
-                "path": str(port.socket)}}, "server": True, "wait": False}}})
+        add_chardev(guest, port)
         guest.plug(port)
         path = port_file(guest, port.name)
         with port.connect() as end:
@@ -273,6 +279,14 @@ def test_ports_come_and_go_by_qmp_while_open(lab, take):
         guest.wait(f"! test -e {path}", timeout=PATIENCE)
         guest.run("rm -f /share/reader-*")
         end_chardev(guest, f"chr-hot{round_}")
+
+
+def add_chardev(guest, port):
+    """Makes the host's end of a port that is to be plugged."""
+    port.setup(guest.directory)
+    guest.qmp.execute("chardev-add", {"id": f"chr-{port.ident}", "backend": {
+        "type": "socket", "data": {"addr": {"type": "unix", "data": {
+            "path": str(port.socket)}}, "server": True, "wait": False}}})
 
 
 BLOCKED_READER = """
@@ -327,7 +341,7 @@ def test_poll_tells_of_the_host(lab, take, driver):
         end.sendall(b"hello")
         step("data")
         end.sendall(b"last words")
-        time.sleep(0.5)
+        step("more")
     step("gone")
     step("eof")
     assert user.wait(check=True).stdout == ""
@@ -392,6 +406,9 @@ def data():
     assert os.read(fd, 10) == b"llo"
     until(OUT)
 
+def more():
+    until(IN | OUT)
+
 def gone():
     until(IN | HUP)
     assert os.read(fd, 100) == b"last words"
@@ -400,7 +417,7 @@ def eof():
     until(IN | HUP)
     assert os.read(fd, 100) == b""
 
-for name in ("absent", "connected", "data", "gone", "eof"):
+for name in ("absent", "connected", "data", "more", "gone", "eof"):
     step(name)
 """
 
@@ -426,10 +443,10 @@ def test_host_that_does_not_read_stops_the_writer_only(lab, take):
     data = os.urandom(8 * MIB)
     (guest.share / "data").write_bytes(data)
     with port_of(guest).connect() as end:
+        waits = int(statistics(guest, path)["tx_waits"])
         writer = guest.start_command(f"cat /share/data >{path}", timeout=120)
-        time.sleep(3)
+        until_more(guest, path, "tx_waits", waits)
         assert not writer.done()
-        assert int(statistics(guest, path)["tx_waits"]) > 0
         assert receive(end, len(data)) == data
         assert writer.wait().ok
 
@@ -474,11 +491,14 @@ def test_close_tells_the_host_and_forgets_the_rest(lab, take):
     path = port_file(guest, NAME)
     with port_of(guest).connect() as end:
         user = start_python(guest, "import os, sys, time\nfd = os.open(sys.argv[1], os.O_RDWR)\n"
-                            "open('/share/open', 'w').close()\ntime.sleep(2)\n", path)
+                            "open('/share/open', 'w').close()\n"
+                            "while os.path.exists('/share/open'):\n    time.sleep(0.1)\n", path)
         guest.wait("test -e /share/open", timeout=PATIENCE)
+        received = int(statistics(guest, path)["bytes_received"])
         end.sendall(b"never read")
-        assert user.wait().ok
+        until_more(guest, path, "bytes_received", received + 9)
         guest.run("rm /share/open", check=True)
+        assert user.wait().ok
         reader = guest.start_command(f"exec 3<{path}; touch /share/open; timeout 20 head -c 5 <&3")
         guest.wait("test -e /share/open", timeout=PATIENCE)
         end.sendall(b"fresh")
@@ -705,33 +725,44 @@ def test_suspend_keeps_unread_bytes(lab, take, root_disk):
 
 
 @pytest.mark.own_guest
-def test_port_unplugged_while_suspended_goes_away(lab, take, root_disk):
-    """What the host takes away between freeze and restore is gone afterwards; the rest stays."""
-    guest = lab.boot_from(root_disk, devices=some_ports())
+def test_ports_unplugged_while_suspended_go_away(lab, take, root_disk):
+    """What the host takes away, or replaces, between freeze and restore is gone afterwards."""
+    guest = lab.boot_from(root_disk, devices=[*some_ports(), Port("org.vrh.port2")])
     take(guest, "console")
-    gone, stays = port_of(guest), port_of(guest, "org.vrh.port1")
-    paths = [port_file(guest, port.name) for port in (gone, stays)]
+    stays, *going = (port_of(guest, f"org.vrh.port{n}") for n in (1, 0, 2))
+    paths = {port: port_file(guest, port.name) for port in (stays, *going)}
     told = ["bytes", "ENODEV", "POLLHUP", "ENODEV", "closed"]
-    with gone.connect() as end, stays.connect() as other:
-        users = [start_python(guest, BLOCKED_READER, path, timeout=120) for path in paths]
-        for path in paths:
+    other = Port("org.vrh.other", ident="other")
+    add_chardev(guest, other)
+    with contextlib.ExitStack() as stack:
+        ends = [stack.enter_context(port.connect()) for port in paths]
+        users = {port: start_python(guest, BLOCKED_READER, path, timeout=120)
+                 for port, path in paths.items()}
+        for path in paths.values():
             guest.wait(f"test -e /share/reader-{os.path.basename(path)}", timeout=PATIENCE)
-        end.sendall(b"bytes")
-        other.sendall(b"bytes")
-        for path in paths:
+        for end in ends:
+            end.sendall(b"bytes")
+        for path in paths.values():
             guest.wait(f"test -s /share/reader-{os.path.basename(path)}", timeout=PATIENCE)
         guest.prepare_suspend()
+        guest.sh("echo 5 >/sys/module/suspend/parameters/pm_test_delay")
         suspended = guest.start_suspend()
         deadline = time.monotonic() + PATIENCE
-        while opened_by_guest(guest, gone):
+        while opened_by_guest(guest, going[0]):
             assert time.monotonic() < deadline, "the device is not reset"
-        guest.qmp.execute("device_del", {"id": gone.ident})
+            time.sleep(0.05)
+        for port in going:
+            guest.qmp.execute("device_del", {"id": port.ident})
+        guest.plug(other)           # takes the lowest number that is free
+        assert not suspended.done()
         suspended.wait(check=True)
-        assert users[0].wait(check=True).stdout.split() == told
-        guest.wait(f"! test -e {paths[0]}", timeout=PATIENCE)
-        assert sysfs_names(guest).keys() == {"org.vrh.console0", stays.name}
+        for port in going:
+            assert users[port].wait(check=True).stdout.split() == told
+        assert port_file(guest, other.name, PATIENCE) == paths[going[0]]
+        assert sysfs_names(guest).keys() == {"org.vrh.console0", stays.name, other.name}
+        guest.wait(f"! test -e {paths[going[1]]}", timeout=PATIENCE)
         guest.qmp.execute("device_del", {"id": stays.ident})
-        assert users[1].wait(check=True).stdout.split() == told
+        assert users[stays].wait(check=True).stdout.split() == told
 
 
 def opened_by_guest(guest, port):

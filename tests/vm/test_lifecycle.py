@@ -262,7 +262,8 @@ def test_installed_modules_wait_for_a_softdep(lab):
     for options, expected in (("", binding.OURS), ("enable=0", binding.IN_TREE)):
         guest.sh("".join(
             f"echo softdep {binding.IN_TREE[kind]} pre: {binding.OURS[kind]}; "
-            f"echo options {binding.OURS[kind]} {options}; " for kind in kinds)
+            + (f"echo options {binding.OURS[kind]} {options}; " if options else "")
+            for kind in kinds)
             .join(("{ ", "} >/etc/modprobe.d/virtio-rh-enable.conf")))
         guest.run(f"modprobe -r {in_tree}", check=True)
         guest.run(f"modprobe -a {in_tree}", check=True)

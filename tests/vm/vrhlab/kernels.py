@@ -56,7 +56,7 @@ def get(name, refresh=False):
     with host.locked(manifest.with_name("lock"), f"kernel {name}"):
         kernel = None if refresh else _cached(manifest)     # while we waited
         if not kernel:
-            host.say(f"the cache has no kernel {name} yet")
+            host.say(f"{'looking for a newer' if refresh else 'the cache has no'} kernel {name}")
             if name == "debug":
                 from . import debugkernel
                 kernel = debugkernel.make(refresh)

@@ -20,7 +20,8 @@ def get(refresh=False):
         if manifest.exists() and not refresh:
             package, version = json.loads(manifest.read_text())
         else:
-            host.say("the cache has no kernel source yet (debug kernel, checkpatch)")
+            host.say(f"{'looking for a newer' if refresh else 'the cache has no'} kernel source "
+                     "(for the debug kernel and checkpatch)")
             package, version = archive.newest("trixie", PATTERN)
         tarball = base / version / f"{package}.tar.xz"
         if not tarball.exists():

@@ -148,6 +148,7 @@ while True:
         for n in range(8):
             datagram.sendto(body, ("10.0.2.2", 9))
             ping.sendto(echo, ("10.0.2.2", 0))
+        ping.recv(2048, socket.MSG_DONTWAIT)
         moved()
     except (OSError, ValueError):
         pass
