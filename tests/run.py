@@ -7,7 +7,6 @@ stage that fails does not stop the next one: the last line tells all.
 
 import os
 import pathlib
-import re
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,9 @@ import time
 import xml.etree.ElementTree
 
 REPO = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(REPO / "tests/vm"))
+
+from vrhlab import host  # noqa: E402
 
 #: Three guests at a time on two processors: a guest waits about a third of its time, for a
 #: time limit to pass or for the host. VRH_SLOTS is the lab's own bound.
@@ -56,7 +58,7 @@ def fetch(names):
     sees how far it is.
     """
     lab = str(REPO / "tests/vm/lab")
-    kernels = re.findall(r"[^\s,]+", os.environ.get("VRH_KERNELS", ""))
+    kernels = host.words("VRH_KERNELS")
     orders = [["source", "scripts/checkpatch.pl"]]
     if not {"static", "unit"}.issuperset(names or DEFAULT):
         orders.append(["fetch", *kernels])

@@ -30,21 +30,12 @@
 /* Messages to act on before other work gets its turn on the CPU. */
 #define VCON_CTRL_BUDGET 64
 
-/* Messages that we have under way at a time; open and close come one by one. */
-#define VCON_CTRL_SLOTS 16
-
 /*
  * Answers that one PORT_READY provokes: CONSOLE_PORT, RESIZE, PORT_NAME and
  * PORT_OPEN. Only as many PORT_READY are under way as their answers have buffers,
  * with one to spare, so that they do not look crowded (rings of 5 and more).
  */
 #define VCON_CTRL_ANSWERS 4
-
-/*
- * How long a device is silent before it has said all: some consume a message, and
- * answer it from another thread.
- */
-#define VCON_CTRL_SILENCE HZ
 
 struct workqueue_struct *vcon_wq;
 
@@ -316,7 +307,7 @@ static bool vcon_ctrl_drain(struct vcon_device *vcon)
 		}
 	}
 	if (buf || c->received - before >= c->posted)
-		c->crowded = true;
+		vcon_settle_crowded(vcon);
 	virtqueue_kick(c->in_vq);
 	return empty;
 }
@@ -362,7 +353,7 @@ static void vcon_ctrl_handle(struct vcon_device *vcon, const struct vcon_ctrl_ms
 		return;
 	}
 	if (!port || port->unsure || port->host_unsure)
-		vcon->ctrl.heard = jiffies;
+		vcon_settle_heard(vcon);
 	/* Named by whatever message: it is there, and has to hear that we are. */
 	if (port && port->unsure) {
 		port->unsure = false;
@@ -398,74 +389,6 @@ static void vcon_ctrl_handle(struct vcon_device *vcon, const struct vcon_ctrl_ms
 	}
 }
 
-static bool vcon_ctrl_unsure(struct vcon_device *vcon)
-{
-	struct vcon_port *port;
-	u32 id;
-
-	for (id = 0; id < vcon->max_ports; id++) {
-		port = rcu_dereference_protected(vcon->ports[id], true);
-		if (port && (port->unsure || port->host_unsure))
-			return true;
-	}
-	return false;
-}
-
-/*
- * After a suspend or reset the device says which ports it has and which of them
- * its side has open, and nothing about the others. Once it has taken all questions
- * and is silent, that means gone, or closed. If it may have found no buffer for an
- * answer, each port is asked for by its number first; one that has gone stays then,
- * closed, as it cannot be told apart.
- */
-static void vcon_ctrl_settle(struct vcon_device *vcon)
-{
-	struct vcon_ctrl *c = &vcon->ctrl;
-	bool ask = c->crowded && !c->asked;
-	bool taken, under_way, broken;
-	struct vcon_port *port;
-	u32 id;
-
-	spin_lock_irq(&c->lock);
-	broken = virtqueue_is_broken(c->in_vq) || virtqueue_is_broken(c->out_vq);
-	taken = !c->device_ready && !c->ready_in_flight && list_empty(&c->ready_ports);
-	under_way = c->nr_free < VCON_CTRL_SLOTS;
-	spin_unlock_irq(&c->lock);
-	if (broken || (taken && !vcon_ctrl_unsure(vcon)))
-		return;
-	if (!taken || time_before(jiffies, c->heard + VCON_CTRL_SILENCE)) {
-		/* What is under way brings us here again. */
-		if (taken || !under_way)
-			queue_delayed_work(vcon_wq, &c->settle, VCON_CTRL_SILENCE);
-		return;
-	}
-	c->asked |= ask;
-	for (id = 0; id < vcon->max_ports; id++) {
-		port = rcu_dereference_protected(vcon->ports[id], true);
-		if (!port || !(port->unsure || port->host_unsure))
-			continue;
-		if (ask) {
-			port->unsure = false;
-			vcon_ctrl_port_ready(port);
-		} else if (port->unsure) {
-			vcon_port_unplug(port);
-		} else {
-			vcon_port_set_host_open(port, false);
-		}
-	}
-	if (ask)
-		queue_work(vcon_wq, &c->work);
-}
-
-static void vcon_ctrl_settle_work(struct work_struct *work)
-{
-	struct vcon_device *vcon = container_of(to_delayed_work(work), struct vcon_device,
-						ctrl.settle);
-
-	if (READ_ONCE(vcon->state) == VCON_LIVE)
-		queue_work(vcon_wq, &vcon->ctrl.work);
-}
-
 /**
  * vcon_ctrl_cancel() - end the control work
  * @vcon: a device that is not live, so that the work does nothing any more
@@ -478,7 +401,7 @@ void vcon_ctrl_cancel(struct vcon_device *vcon)
 {
 	cancel_work_sync(&vcon->ctrl.work);
 	/* Armed by that work only. */
-	cancel_delayed_work_sync(&vcon->ctrl.settle);
+	vcon_settle_cancel(vcon);
 }
 
 static void vcon_ctrl_work(struct work_struct *work)
@@ -499,7 +422,7 @@ static void vcon_ctrl_work(struct work_struct *work)
 		spin_lock_irq(&c->lock);
 		vcon_ctrl_reap(c);
 		if (c->ready_consumed)
-			c->heard = jiffies;
+			vcon_settle_heard(vcon);
 		c->ready_in_flight -= c->ready_consumed;
 		c->ready_consumed = 0;
 		spin_unlock_irq(&c->lock);
@@ -508,7 +431,7 @@ static void vcon_ctrl_work(struct work_struct *work)
 		if (!vcon_ctrl_waiting(c)) {
 			if (!empty)
 				break;
-			vcon_ctrl_settle(vcon);
+			vcon_settle(vcon);
 			return;
 		}
 		vcon_ctrl_handle(vcon, &c->backlog[c->backlog_tail % VCON_CTRL_BACKLOG]);
@@ -546,7 +469,7 @@ int vcon_ctrl_alloc(struct vcon_device *vcon)
 
 	spin_lock_init(&c->lock);
 	INIT_WORK(&c->work, vcon_ctrl_work);
-	INIT_DELAYED_WORK(&c->settle, vcon_ctrl_settle_work);
+	vcon_settle_init(vcon);
 	INIT_LIST_HEAD(&c->ready_ports);
 	INIT_LIST_HEAD(&c->open_ports);
 	if (!vcon->multiport)
@@ -601,9 +524,7 @@ int vcon_ctrl_start(struct vcon_device *vcon, struct virtqueue *in, struct virtq
 	c->in_vq = in;
 	c->backlog_head = 0;
 	c->backlog_tail = 0;
-	c->crowded = false;
-	c->asked = false;
-	c->heard = jiffies;
+	vcon_settle_start(vcon);
 	while (in->num_free && posted < VCON_CTRL_BUFS_MAX) {
 		/* After a suspend the buffers of before are posted again. */
 		if (posted == c->nr_bufs) {

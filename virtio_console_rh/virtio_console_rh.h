@@ -270,6 +270,9 @@ static inline void vcon_hvc_exit(void) { }
 
 /* ctrl.c: the control queues of a device with VIRTIO_CONSOLE_F_MULTIPORT */
 
+/* Messages that we have under way at a time; open and close come one by one. */
+#define VCON_CTRL_SLOTS 16
+
 /**
  * struct vcon_ctrl_slot - a message on its way to the device
  * @msg: the message
@@ -293,12 +296,7 @@ struct vcon_ctrl_slot {
  * @ready_in_flight: sum of @ready of messages whose answers @work has not yet taken in
  * @ready_consumed: those of them that the device has consumed
  * @ready_window: how many of them may be under way
- * @settle: runs @work when the device has been silent for a while
  * @posted: receive buffers that the device was given at the greeting
- * @crowded: since then the device may have found no buffer for a message
- * @asked: such a device has been asked for its ports once more
- * @heard: jiffies of its last word on a port that we are unsure of, or of its
- *	taking a question
  * @device_ready: DEVICE_READY waits to be sent
  * @ready_ports: ports whose PORT_READY waits to be sent
  * @open_ports: ports whose PORT_OPEN waits to be sent
@@ -325,12 +323,7 @@ struct vcon_ctrl {
 	unsigned int ready_in_flight;
 	unsigned int ready_consumed;
 	unsigned int ready_window;
-	/* From here on to asked: the work's, and who starts it. */
-	struct delayed_work settle;
 	unsigned int posted;
-	unsigned long heard;
-	bool crowded;
-	bool asked;
 	bool device_ready;
 	struct list_head ready_ports;
 	struct list_head open_ports;
@@ -363,6 +356,30 @@ void vcon_ctrl_done(struct virtqueue *vq);
 int vcon_ctrl_init(void);
 void vcon_ctrl_exit(void);
 
+/* settle.c: ports that a device does not have any more after a suspend or reset */
+
+/**
+ * struct vcon_settle - what is still to be heard of ports from before
+ * @work: runs the control work when the device has been silent for a while
+ * @heard: jiffies of its last word on a port that we are unsure of, or of its
+ *	taking a question
+ * @crowded: since the greeting the device may have found no buffer for a message
+ * @asked: such a device has been asked for its ports once more
+ */
+struct vcon_settle {
+	struct delayed_work work;
+	unsigned long heard;
+	bool crowded;
+	bool asked;
+};
+
+void vcon_settle_init(struct vcon_device *vcon);
+void vcon_settle_start(struct vcon_device *vcon);
+void vcon_settle_cancel(struct vcon_device *vcon);
+void vcon_settle_heard(struct vcon_device *vcon);
+void vcon_settle_crowded(struct vcon_device *vcon);
+void vcon_settle(struct vcon_device *vcon);
+
 /* main.c: the device */
 
 /**
@@ -393,6 +410,7 @@ enum vcon_state {
  *	while there are none
  * @config_work: reads a new console size
  * @ctrl: control queues, unused without @multiport
+ * @settle: ports from before a suspend or reset
  * @debugfs: directory of statistics
  * @max_ports: entries in @ports
  * @ports: ports by id; changed by control work, probe and remove only, read
@@ -408,6 +426,7 @@ struct vcon_device {
 	struct virtqueue **vqs;
 	struct work_struct config_work;
 	struct vcon_ctrl ctrl;
+	struct vcon_settle settle;
 	struct dentry *debugfs;
 	u32 max_ports;
 	struct vcon_port __rcu *ports[];

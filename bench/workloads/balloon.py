@@ -33,12 +33,8 @@ class Bench(Workload):
         """Sets the target in MiB and waits until the guest is there."""
         qmp = session.guest.qmp
         qmp("balloon", value=target * MIB)
-        deadline = time.monotonic() + timeout
-        while (actual := qmp("query-balloon")["actual"]) != target * MIB:
-            if time.monotonic() > deadline:
-                raise host.LabError(f"balloon at {actual / MIB:.0f} MiB after {timeout:.0f} s, "
-                                    f"target {target} MiB")
-            time.sleep(POLL_SECONDS)
+        host.until(lambda: qmp("query-balloon")["actual"] == target * MIB, timeout,
+                   f"a guest of {target} MiB", nap=POLL_SECONDS)
 
     def run(self, session, phase, amount):
         if phase.name == "inflate":

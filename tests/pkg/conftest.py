@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Paths that the package tests share, and the lab's kernels."""
 
-import os
 import pathlib
-import re
 import sys
 
 import pytest
@@ -11,9 +9,10 @@ import pytest
 REPO = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPO / "tests/vm"))
 
+from vrhlab import host, kernels  # noqa: E402
+
 #: Kernels whose headers are packaged; the debug kernel's are not.
-KERNELS = [name for name in re.findall(r"[^\s,]+", os.environ.get("VRH_KERNELS", ""))
-           or ["6.1", "6.12", "7.3"] if name != "debug"]
+KERNELS = [name for name in host.words("VRH_KERNELS") or kernels.NAMES if name != "debug"]
 
 
 @pytest.fixture

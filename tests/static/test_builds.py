@@ -3,9 +3,7 @@
 
 import importlib.machinery
 import importlib.util
-import os
 import pathlib
-import re
 import sys
 import warnings
 
@@ -14,9 +12,9 @@ import pytest
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "vm"))
 
-from vrhlab import build, kernels  # noqa: E402
+from vrhlab import build, host, kernels  # noqa: E402
 
-KERNELS = re.findall(r"[^\s,]+", os.environ.get("VRH_KERNELS", "")) or list(kernels.NAMES)
+KERNELS = host.words("VRH_KERNELS") or list(kernels.NAMES)
 MODULES = {"virtio_net_rh", "virtio_blk_rh", "virtio_console_rh", "virtio_balloon_rh",
            "pvclock_rh"}
 

@@ -9,7 +9,6 @@ VRH_FULL     1: the in-tree drivers on the debug kernel too, whose source is tha
 
 import os
 import pathlib
-import re
 import sys
 
 import pytest
@@ -19,11 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from vrhlab import Disk, Guest, binding, build, host, kernels, rootfs  # noqa: E402
 
 
-def _words(name):
-    return [word for word in re.split(r"[\s,]+", os.environ.get(name, "")) if word]
-
-
-KERNELS = _words("VRH_KERNELS") or list(kernels.NAMES)
+KERNELS = host.words("VRH_KERNELS") or list(kernels.NAMES)
 #: Files of tests by how long they take; test_blk waits for silent hosts, which others can use.
 LONG_FIRST = ("test_blk", "test_net", "test_balloon", "test_lifecycle", "test_console")
 _builds = {}
@@ -44,7 +39,7 @@ class Lab:
         if self.kernel not in _builds:
             try:
                 _builds[self.kernel] = build.build(self.kernel, os.environ.get("VRH_TREE"),
-                                                   _words("VRH_MODULES") or None)
+                                                   host.words("VRH_MODULES") or None)
             except host.LabError as error:
                 _builds[self.kernel] = error
         if isinstance(_builds[self.kernel], host.LabError):

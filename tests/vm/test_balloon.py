@@ -78,18 +78,10 @@ def resize(guest, mib):
     guest.qmp("balloon", value=mib << 20)
 
 
-def until(condition, timeout=60, what=""):
-    """Waits for CONDITION() to be true."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {timeout} s: {what}"
-        time.sleep(0.1)
-
-
 def reach(guest, mib, timeout=90):
     """Resizes the guest to MIB and waits for it."""
     resize(guest, mib)
-    until(lambda: actual(guest) == mib, timeout, f"a guest of {mib} MiB")
+    host.until(lambda: actual(guest) == mib, timeout, f"a guest of {mib} MiB")
 
 
 def meminfo(guest, name):
@@ -152,7 +144,7 @@ def hog(guest, mib, hold=0, timeout=240):
 def until_full(guest):
     """Waits until the hog has all it wants."""
     out = guest.share / "hog.out"
-    until(lambda: out.exists() and out.read_text(), 180, "the hog is full")
+    host.until(lambda: out.exists() and out.read_text(), 180, "the hog is full")
 
 
 def test_memory_goes_to_the_host_and_comes_back(guest, driver):
@@ -190,7 +182,7 @@ def test_statistics(guest, driver):
     def read():
         return guest.qmp("qom-get", path=path, property="guest-stats")
 
-    until(lambda: read()["last-update"], 15, "the first statistics")
+    host.until(lambda: read()["last-update"], 15, "the first statistics")
     first = read()
     known = {name: value for name, value in first["stats"].items() if value != 2 ** 64 - 1}
     if driver == "ours":
@@ -198,8 +190,8 @@ def test_statistics(guest, driver):
     assert abs((known["stat-total-memory"] >> 20) - meminfo(guest, "MemTotal")) <= 1
     assert abs((known["stat-available-memory"] >> 20) - meminfo(guest, "MemAvailable")) <= 40
     guest.sh("dd if=/dev/zero of=/dev/null bs=16M count=1 2>/dev/null")
-    until(lambda: read()["stats"]["stat-minor-faults"] > known["stat-minor-faults"], 15,
-          "statistics that change")
+    host.until(lambda: read()["stats"]["stat-minor-faults"] > known["stat-minor-faults"], 15,
+               "statistics that change")
 
 
 def test_balloon_gives_way_to_oom(guest, driver):
@@ -212,7 +204,7 @@ def test_balloon_gives_way_to_oom(guest, driver):
     assert vmstat(guest, "oom_kill") == kills
     if driver == "ours":
         assert counter(guest, "oom_pages") > 0
-        until(lambda: actual(guest) == guest.mem - 400, 60, "the target is pursued again")
+        host.until(lambda: actual(guest) == guest.mem - 400, 60, "the target is pursued again")
 
 
 def test_no_tug_of_war_while_memory_is_short(guest):
@@ -237,7 +229,7 @@ def test_unreachable_target_leaves_a_working_guest(guest):
     running = hog(guest, 400, hold=30)
     until_full(guest)
     resize(guest, 100)
-    until(lambda: counter(guest, "floor_stops"), 60, "the floor is reached")
+    host.until(lambda: counter(guest, "floor_stops"), 60, "the floor is reached")
     time.sleep(3)
     available = meminfo(guest, "MemAvailable")
     assert 40 <= available <= 110, available
@@ -248,7 +240,7 @@ def test_unreachable_target_leaves_a_working_guest(guest):
     assert vmstat(guest, "oom_kill") == kills
     # The memory that the hog left goes to the host without being asked again.
     low = actual(guest)
-    until(lambda: actual(guest) < low - 200, 60, "the target is pursued")
+    host.until(lambda: actual(guest) < low - 200, 60, "the target is pursued")
     reach(guest, guest.mem)
 
 
@@ -259,7 +251,7 @@ def test_reported_pages_leave_the_host(guest, driver):
     high = resident(guest)      # what is free already may go any moment
     free(guest)
     merge(guest)
-    until(lambda: resident(guest) < high - 250, 60, "the host has its memory back")
+    host.until(lambda: resident(guest) < high - 250, 60, "the host has its memory back")
 
 
 def test_reporting_finds_its_queue(guest):
@@ -269,14 +261,14 @@ def test_reporting_finds_its_queue(guest):
     assert "FREE_PAGE_HINT" not in features and "REPORTING" in features
     touch(guest, 250)
     merge(guest)
-    until(lambda: counter(guest, "reported") > 200 * 256, 30, "pages are reported")
+    host.until(lambda: counter(guest, "reported") > 200 * 256, 30, "pages are reported")
     remove(guest, shelf.plugged[0])
     add(guest, parameters=["disable_features=0x2"], free_page_reporting=True)
     features = guest.sh(f"cat {SYSFS}/features").split()
     assert "STATS_VQ" not in features and "REPORTING" in features
     touch(guest, 250)
     merge(guest)
-    until(lambda: counter(guest, "reported") > 200 * 256, 30, "pages are reported")
+    host.until(lambda: counter(guest, "reported") > 200 * 256, 30, "pages are reported")
 
 
 @pytest.mark.parametrize("oom", [False, True], ids=["adjusted", "deflate-on-oom"])
@@ -327,7 +319,7 @@ def test_unload_gives_everything_back(guest):
     # The target stands: whoever takes the device next pursues it, in-tree too.
     guest.modprobe("virtio_balloon")
     binding.take(guest, "balloon", "in-tree")
-    until(lambda: actual(guest) == guest.mem - 500, 60, "in-tree takes over")
+    host.until(lambda: actual(guest) == guest.mem - 500, 60, "in-tree takes over")
 
 
 def test_bind_and_unbind_while_inflating(guest):
@@ -405,15 +397,15 @@ def test_old_machine_suspend_and_reboot(lab, take, root_disk):
     assert "PAGE_POISON" in features and "REPORTING" in features
     touch(guest, 300)
     reach(guest, guest.mem - 300)
-    until(lambda: counter(guest, "reported") > 100 * 256, 60, "pages are reported")
+    host.until(lambda: counter(guest, "reported") > 100 * 256, 60, "pages are reported")
     assert counter(guest, "errors") == counter(guest, "host_late") == 0
     guest.prepare_suspend()
     suspended = guest.start_suspend()
-    until(lambda: actual(guest) == guest.mem, 60, "the balloon is empty for the suspend")
+    host.until(lambda: actual(guest) == guest.mem, 60, "the balloon is empty for the suspend")
     suspended.wait(check=True)
-    until(lambda: actual(guest) == guest.mem - 300, 90, "it is filled again afterwards")
+    host.until(lambda: actual(guest) == guest.mem - 300, 90, "it is filled again afterwards")
     resize(guest, guest.mem - 700)
-    until(lambda: counter(guest, "held_pages") > 320 << 8, 60, "the balloon is on its way")
+    host.until(lambda: counter(guest, "held_pages") > 320 << 8, 60, "the balloon is on its way")
     guest.start_command("busybox reboot -f")
     try:
         guest.process.wait(90)

@@ -47,13 +47,8 @@ def sysfs_names(guest):
 
 def port_file(guest, name, timeout=60):
     """The device file of the port called NAME, once it is there."""
-    deadline = time.monotonic() + timeout
-    while True:
-        found = sysfs_names(guest).get(name)
-        if found:
-            return found
-        assert time.monotonic() < deadline, f"no port {name}: {sysfs_names(guest)}"
-        time.sleep(0.2)
+    return host.until(lambda: sysfs_names(guest).get(name), timeout,
+                      lambda: f"port {name}, there are {sysfs_names(guest)}")
 
 
 def port_of(guest, name=NAME):
@@ -71,10 +66,8 @@ def statistics(guest, path):
 
 def until_more(guest, path, name, than):
     """Waits until a statistic of a port is more than THAN."""
-    deadline = time.monotonic() + PATIENCE
-    while int(statistics(guest, path)[name]) <= than:
-        assert time.monotonic() < deadline, f"{name} stays at {than}"
-        time.sleep(0.1)
+    host.until(lambda: int(statistics(guest, path)[name]) > than, PATIENCE,
+               f"{name} of more than {than}")
 
 
 #: Programs of several tests may run in one guest at a time.
@@ -236,10 +229,8 @@ def test_31_ports_come_up_complete(lab, take):
     names = {f"org.vrh.many{n}" for n in range(31)}
     for _ in range(3):
         moved, = take(guest, "console")
-        deadline = time.monotonic() + PATIENCE
-        while set(sysfs_names(guest)) != names and time.monotonic() < deadline:
-            time.sleep(0.2)
-        assert set(sysfs_names(guest)) == names
+        host.until(lambda: set(sysfs_names(guest)) == names, PATIENCE,
+                   lambda: f"31 ports, there are {sysfs_names(guest)}")
         # A write to a port that does not know of its host blocks.
         guest.run("for p in /dev/vport*; do timeout 20 sh -c 'echo $0 >$0' $p || exit 1; done",
                   timeout=120, check=True)
@@ -747,10 +738,8 @@ def test_ports_unplugged_while_suspended_go_away(lab, take, root_disk):
         guest.prepare_suspend()
         guest.sh("echo 5 >/sys/module/suspend/parameters/pm_test_delay")
         suspended = guest.start_suspend()
-        deadline = time.monotonic() + PATIENCE
-        while opened_by_guest(guest, going[0]):
-            assert time.monotonic() < deadline, "the device is not reset"
-            time.sleep(0.05)
+        host.until(lambda: not opened_by_guest(guest, going[0]), PATIENCE,
+                   "the device is reset", nap=0.05)
         for port in going:
             guest.qmp.execute("device_del", {"id": port.ident})
         guest.plug(other)           # takes the lowest number that is free

@@ -8,11 +8,10 @@ unplugged and unloaded under load is in test_lifecycle.py.
 import contextlib
 import json
 import re
-import time
 
 import pytest
 
-from vrhlab import TapNet, binding, pattern
+from vrhlab import TapNet, binding, host, pattern
 
 MIB = 1 << 20
 
@@ -379,30 +378,28 @@ def rx_filter(guest, tap):
     return guest.qmp.execute("query-rx-filter", {"name": tap.ident})[0]
 
 
-def until(condition, seconds=20):
-    """Waits until CONDITION() is true; its last value."""
-    end = time.monotonic() + seconds
-    while not (value := condition()) and time.monotonic() < end:
-        time.sleep(0.1)
-    return value
+def until_filtered(guest, tap, condition, what):
+    """Waits until CONDITION(the host's receive filters of TAP) is true."""
+    host.until(lambda: condition(rx_filter(guest, tap)), 20, what)
 
 
 def test_receive_filters_reach_the_host(lab, take, driver):
     """Promiscuous mode, multicast, more addresses and VLANs are seen by the host."""
     guest, tap, name = shared(lab, take, driver)
-    assert until(lambda: not rx_filter(guest, tap)["promiscuous"])
+    until_filtered(guest, tap, lambda has: not has["promiscuous"], "not promiscuous")
     guest.sh(f"ip link set {name} promisc on")
-    assert until(lambda: rx_filter(guest, tap)["promiscuous"])
+    until_filtered(guest, tap, lambda has: has["promiscuous"], "promiscuous")
     guest.sh(f"ip link set {name} promisc off allmulticast on")
-    assert until(lambda: not rx_filter(guest, tap)["promiscuous"])
-    assert until(lambda: rx_filter(guest, tap)["multicast"] == "all")
+    until_filtered(guest, tap, lambda has: not has["promiscuous"], "not promiscuous")
+    until_filtered(guest, tap, lambda has: has["multicast"] == "all", "all multicast")
     guest.sh(f"ip link set {name} allmulticast off")
     for table, address in (("multicast", "01:00:5e:01:02:03"), ("unicast", "02:aa:00:00:00:01")):
         listener = guest.start_command(["python3", "-S", "-c", LISTEN, name, address], timeout=300)
-        assert until(lambda: address in rx_filter(guest, tap)[f"{table}-table"])
+        until_filtered(guest, tap, lambda has: address in has[f"{table}-table"], address)
         listener.kill()
         listener.wait()
-        assert until(lambda: address not in rx_filter(guest, tap)[f"{table}-table"])
+        until_filtered(guest, tap, lambda has: address not in has[f"{table}-table"],
+                       f"without {address}")
 
 
 def test_vlan_carries_traffic(lab, take, driver):
@@ -599,7 +596,7 @@ def test_suspend_brings_everything_back(lab, take, root_disk):
         found = rx_filter(guest, tap)
         assert found["main-mac"] == "52:54:00:ab:cd:01"
         assert 9 in found["vlan-table"]
-        assert until(lambda: rx_filter(guest, tap)["promiscuous"])
+        until_filtered(guest, tap, lambda has: has["promiscuous"], "promiscuous")
         assert "Combined:\t1" in guest.sh(f"ethtool -l {name}").split("Current")[1]
         assert re.search(r"^RX:\s+128$", guest.sh(f"ethtool -g {name}").split("Current")[1], re.M)
     to_host(guest, tap, 2 * MIB)

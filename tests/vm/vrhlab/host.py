@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import os
 import pathlib
+import re
 import shlex
 import shutil
 import subprocess
@@ -18,6 +19,24 @@ import time
 
 class LabError(Exception):
     """Something the lab cannot do; the message says what to do about it."""
+
+
+def words(variable):
+    """The words of an environment variable, between blanks or commas."""
+    return re.findall(r"[^\s,]+", os.environ.get(variable, ""))
+
+
+def until(condition, timeout, what, nap=0.1):
+    """Waits until CONDITION() is true, and returns its value; asks every NAP seconds.
+
+    LabError with WHAT, which may be a function that makes the text, after TIMEOUT seconds.
+    """
+    deadline = time.monotonic() + timeout
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise LabError(f"not within {timeout} s: {what() if callable(what) else what}")
+        time.sleep(nap)
+    return value
 
 
 def cache_dir():

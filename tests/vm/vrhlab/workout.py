@@ -250,19 +250,12 @@ class BalloonWorkout(Workout):
     def reach(self, guest, target):
         """Sets the guest's memory to TARGET bytes and waits until it has that much."""
         guest.qmp("balloon", value=target)
-        stop = threading.Event()
-        for _ in range(600):
-            actual = guest.qmp("query-balloon")["actual"]
-            if actual == target:
-                return
-            stop.wait(0.1)
-        raise AssertionError(f"the balloon stays at {actual >> 20} MiB of {target >> 20} MiB")
+        host.until(lambda: guest.qmp("query-balloon")["actual"] == target, 60,
+                   f"a guest of {target >> 20} MiB")
 
     def begun(self, guest, sign):
-        deadline = time.monotonic() + 60
-        while guest.qmp("query-balloon")["actual"] == guest.mem << 20:
-            assert time.monotonic() < deadline, "the balloon does not move"
-            time.sleep(0.05)
+        host.until(lambda: guest.qmp("query-balloon")["actual"] != guest.mem << 20, 60,
+                   "the balloon moves", nap=0.05)
 
     def host_load(self, guest, stop):
         full = guest.mem << 20
