@@ -79,7 +79,7 @@ $(KDIR)/Makefile:
 	@false
 
 modules: $(KDIR)/Makefile	## build the five modules, warnings are errors
-	+$(KBUILD) $(STRICT) KUNIT=$(KUNIT) modules
+	+$(KBUILD) $(STRICT) KUNIT=$(KUNIT) SIMDEV=$(SIMDEV) modules
 
 dkms: $(KDIR)/Makefile	## what DKMS runs in its own copy of the tree
 	+packaging/dkms-build $(KVER) $(KDIR)

@@ -74,7 +74,7 @@ def build(name, source=None, modules=None, kunit=None, verbose=False):
     copy = host.cache_dir() / "build" / name / key
     with host.locked(copy.with_name(f"{key}.lock"), f"build of {source} for {name}"):
         tree.sync(source, copy)
-        variables = ["W=1", "VRH_WERROR=y"]
+        variables = ["W=1", "VRH_WERROR=y", "SIMDEV=1"]
         if modules:
             directories = [DIRECTORIES.get(module, module) for module in modules]
             variables.append(f"vrh-modules={' '.join(directories)}")

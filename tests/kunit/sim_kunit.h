@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * For suites that drive a module through the simulated device: the device of a
+ * test, unplugged when the test ends however it ends, what must hold for every
+ * one, and files of the guest from a kernel thread.
+ *
+ * A suite's module has MODULE_SOFTDEP("pre: <driver>"), so that the driver is there.
+ */
+#ifndef VRH_SIM_KUNIT_H
+#define VRH_SIM_KUNIT_H
+
+#include <kunit/test.h>
+#include <linux/delay.h>
+#include <linux/device.h>
+#include <linux/fs.h>
+#include <linux/fs_struct.h>
+#include <linux/path.h>
+#include <linux/sched.h>
+
+#include "tests/simdev/simdev.h"
+
+/* Of ring and transport, all that a driver can have from the simulated device. */
+#define SIM_RING_FEATURES						\
+	(BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) | BIT_ULL(VIRTIO_RING_F_EVENT_IDX) | \
+	 BIT_ULL(VIRTIO_F_VERSION_1) | BIT_ULL(VIRTIO_F_RING_RESET))
+#define SIM_PACKED_FEATURES	(SIM_RING_FEATURES | BIT_ULL(VIRTIO_F_RING_PACKED))
+
+/**
+ * struct sim_test - what a suite's init makes for each test, in test->priv
+ * @sim: the device, or NULL
+ */
+struct sim_test {
+	struct sim_device *sim;
+};
+
+/* Root directory of the program that loads the suite; kernel threads have another. */
+static struct path sim_root;
+
+/* For struct kunit_suite: suite_init runs in the context of who loads the module. */
+static inline int sim_suite_init(struct kunit_suite *suite)
+{
+	get_fs_root(current->fs, &sim_root);
+	return 0;
+}
+
+static inline void sim_suite_exit(struct kunit_suite *suite)
+{
+	path_put(&sim_root);
+}
+
+static inline int sim_test_init(struct kunit *test)
+{
+	test->priv = kunit_kzalloc(test, sizeof(struct sim_test), GFP_KERNEL);
+	return test->priv ? 0 : -ENOMEM;
+}
+
+/**
+ * sim_test_unplug() - take the test's device away
+ * @test: the test
+ * @surprise: pull it out
+ *
+ * A driver that broke the specification's rules fails the test.
+ */
+static inline void sim_test_unplug(struct kunit *test, bool surprise)
+{
+	struct sim_test *t = test->priv;
+	struct sim_device *sim = t->sim;
+	char text[160];
+
+	if (!sim)
+		return;
+	t->sim = NULL;
+	sim_unplug(sim, surprise);
+	sim_violation_text(sim, text, sizeof(text));
+	KUNIT_EXPECT_STREQ(test, text, "");
+	sim_put(sim);
+}
+
+static inline void sim_test_exit(struct kunit *test)
+{
+	if (test->priv)
+		sim_test_unplug(test, false);
+}
+
+/**
+ * sim_test_make() - make the test's device; the last one goes
+ * @test: the test
+ * @options: what device
+ *
+ * Return: the device, not yet plugged.
+ */
+static inline struct sim_device *sim_test_make(struct kunit *test,
+					       const struct sim_options *options)
+{
+	struct sim_test *t = test->priv;
+	struct sim_device *sim;
+
+	sim_test_unplug(test, false);
+	sim = sim_create(options);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(sim));
+	t->sim = sim;
+	return sim;
+}
+
+/**
+ * sim_test_plug() - make a device and plug it
+ * @test: the test
+ * @options: what device
+ *
+ * Return: the device, in use by its driver, or the test ends.
+ */
+static inline struct sim_device *sim_test_plug(struct kunit *test,
+					       const struct sim_options *options)
+{
+	struct sim_device *sim = sim_test_make(test, options);
+
+	KUNIT_ASSERT_EQ(test, sim_plug(sim), 0);
+	KUNIT_ASSERT_TRUE(test, READ_ONCE(sim->status) & VIRTIO_CONFIG_S_DRIVER_OK);
+	return sim;
+}
+
+/**
+ * sim_test_live() - does a driver have the device?
+ * @sim: the device
+ */
+static inline bool sim_test_live(struct sim_device *sim)
+{
+	u8 status = READ_ONCE(sim->status);
+
+	return (status & VIRTIO_CONFIG_S_DRIVER_OK) && !(status & VIRTIO_CONFIG_S_FAILED);
+}
+
+/**
+ * sim_test_open() - open a file of the guest
+ * @name: path from the root directory, "dev/vda"
+ * @flags: O_RDWR and so on
+ *
+ * Return: the file or an errno.
+ */
+static inline struct file *sim_test_open(const char *name, int flags)
+{
+	return file_open_root(&sim_root, name, flags | O_LARGEFILE, 0);
+}
+
+/* Waits until COND is true, for MS milliseconds at most; its value. */
+#define sim_test_wait(cond, ms)							\
+({										\
+	unsigned long _end = jiffies + msecs_to_jiffies(ms);			\
+	bool _is;								\
+										\
+	while (!(_is = (cond)) && time_before(jiffies, _end))			\
+		usleep_range(500, 1000);					\
+	_is || (cond);								\
+})
+
+#endif

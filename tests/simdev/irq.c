@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Interrupt vectors: a callback in hard interrupt context, on another CPU than
+ * the device's thread where there is one, as real ones would come.
+ */
+#include <linux/cpumask.h>
+#include <linux/delay.h>
+
+#include "core.h"
+
+static void sim_irq_handle(struct sim_irq *irq)
+{
+	clear_bit(0, &irq->pending);
+	/* Not pending any more before we look at what it is about. */
+	smp_mb__after_atomic();
+	irq->deliver(irq);
+	if (atomic_add_unless(&irq->storm, -1, 0))
+		sim_irq_raise(irq);
+	atomic_dec(&irq->in_flight);
+}
+
+static void sim_irq_csd(void *data)
+{
+	sim_irq_handle(data);
+}
+
+static void sim_irq_work(struct irq_work *work)
+{
+	sim_irq_handle(container_of(work, struct sim_irq, work));
+}
+
+/**
+ * sim_irq_init() - prepare a vector
+ * @irq: the vector
+ * @deliver: called in hard interrupt context
+ */
+void sim_irq_init(struct sim_irq *irq, void (*deliver)(struct sim_irq *irq))
+{
+	irq->deliver = deliver;
+	irq->cpu = -1;
+	irq->work = IRQ_WORK_INIT_HARD(sim_irq_work);
+	INIT_CSD(&irq->csd, sim_irq_csd, irq);
+}
+
+/**
+ * sim_irq_raise() - raise an interrupt
+ * @irq: the vector
+ *
+ * Context: any but NMI.
+ */
+void sim_irq_raise(struct sim_irq *irq)
+{
+	int cpu = READ_ONCE(irq->cpu);
+	int here;
+
+	if (test_and_set_bit(0, &irq->pending))
+		return;
+	atomic_inc(&irq->in_flight);
+	here = get_cpu();
+	if (cpu < 0 || !cpu_online(cpu)) {
+		cpu = cpumask_next(here, cpu_online_mask);
+		if (cpu >= nr_cpu_ids)
+			cpu = cpumask_first(cpu_online_mask);
+	}
+	/* A CPU that goes offline, or one that has not finished with the last. */
+	if (cpu == here || smp_call_function_single_async(cpu, &irq->csd))
+		irq_work_queue(&irq->work);
+	put_cpu();
+}
+
+/**
+ * sim_irq_storm() - raise an interrupt again and again
+ * @irq: the vector
+ * @count: how often, each after the last has been taken
+ *
+ * Context: any but NMI.
+ */
+void sim_irq_storm(struct sim_irq *irq, unsigned int count)
+{
+	if (!count)
+		return;
+	atomic_add(count - 1, &irq->storm);
+	sim_irq_raise(irq);
+}
+
+/**
+ * sim_irq_wait() - wait until no interrupt is under way
+ * @irq: the vector; nobody raises it any more
+ *
+ * Context: process context. A storm ends here.
+ */
+void sim_irq_wait(struct sim_irq *irq)
+{
+	atomic_set(&irq->storm, 0);
+	while (atomic_read(&irq->in_flight))
+		usleep_range(20, 100);
+}
+
+/**
+ * sim_irq_exit() - the vector's memory is about to go
+ * @irq: the vector
+ *
+ * Context: process context.
+ */
+void sim_irq_exit(struct sim_irq *irq)
+{
+	sim_irq_wait(irq);
+	irq_work_sync(&irq->work);
+}

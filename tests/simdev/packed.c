@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The device's side of a packed virtqueue (VIRTIO 1.3, 2.8): one ring of
+ * descriptors that both sides write, told apart by two flags and wrap counters.
+ */
+#include "core.h"
+
+static struct vring_packed_desc *packed_slot(struct sim_queue *queue, unsigned int at)
+{
+	return (struct vring_packed_desc *)queue->desc + at;
+}
+
+static void packed_start(struct sim_queue *queue)
+{
+	queue->next_avail = 0;
+	queue->next_used = 0;
+	queue->avail_wrap = true;
+	queue->used_wrap = true;
+}
+
+static bool packed_is_available(u16 flags, bool wrap)
+{
+	bool avail = flags & BIT(VRING_PACKED_DESC_F_AVAIL);
+	bool used = flags & BIT(VRING_PACKED_DESC_F_USED);
+
+	return avail == wrap && used != wrap;
+}
+
+static bool packed_available(struct sim_queue *queue)
+{
+	u16 flags = le16_to_cpu(READ_ONCE(packed_slot(queue, queue->next_avail)->flags));
+
+	return packed_is_available(flags, queue->avail_wrap);
+}
+
+static bool packed_walk_table(struct sim_walk *walk, u64 address, u32 len)
+{
+	const struct vring_packed_desc *table;
+	unsigned int i;
+	u16 flags;
+
+	if (!sim_has(walk->queue->sim, VIRTIO_RING_F_INDIRECT_DESC) || !len ||
+	    len % sizeof(*table)) {
+		sim_violation(walk->queue->sim, "queue %u: indirect table of %u bytes",
+			      walk->queue->index, len);
+		return false;
+	}
+	table = sim_memory(walk->queue, address, len);
+	for (i = 0; table && i < len / sizeof(*table); i++) {
+		flags = le16_to_cpu(READ_ONCE(table[i].flags));
+		if (!sim_walk_add(walk, le64_to_cpu(READ_ONCE(table[i].addr)),
+				  le32_to_cpu(READ_ONCE(table[i].len)),
+				  flags & VRING_DESC_F_WRITE))
+			return false;
+	}
+	return table;
+}
+
+static bool packed_pop(struct sim_queue *queue, struct sim_walk *walk)
+{
+	const struct vring_packed_desc *slot;
+	unsigned int seen;
+	u16 flags;
+	bool ok;
+
+	/* The flags that say it is there before what it says. */
+	smp_rmb();
+	for (seen = 1; seen <= queue->num; seen++) {
+		slot = packed_slot(queue, queue->next_avail);
+		flags = le16_to_cpu(READ_ONCE(slot->flags));
+		walk->id = le16_to_cpu(READ_ONCE(slot->id));
+		walk->descs = seen;
+		if (flags & VRING_DESC_F_INDIRECT)
+			ok = seen == 1 && !(flags & VRING_DESC_F_NEXT) &&
+			     packed_walk_table(walk, le64_to_cpu(READ_ONCE(slot->addr)),
+					       le32_to_cpu(READ_ONCE(slot->len)));
+		else
+			ok = sim_walk_add(walk, le64_to_cpu(READ_ONCE(slot->addr)),
+					  le32_to_cpu(READ_ONCE(slot->len)),
+					  flags & VRING_DESC_F_WRITE);
+		if (++queue->next_avail == queue->num) {
+			queue->next_avail = 0;
+			queue->avail_wrap = !queue->avail_wrap;
+		}
+		if (!ok || !(flags & VRING_DESC_F_NEXT))
+			return ok;
+	}
+	sim_violation(queue->sim, "queue %u: a buffer of more than %u descriptors", queue->index,
+		      queue->num);
+	return false;
+}
+
+static void packed_push(struct sim_queue *queue, u32 id, u32 len, unsigned int descs)
+{
+	struct vring_packed_desc *slot = packed_slot(queue, queue->next_used);
+	u16 flags = len ? VRING_DESC_F_WRITE : 0;
+
+	if (queue->used_wrap)
+		flags |= BIT(VRING_PACKED_DESC_F_AVAIL) | BIT(VRING_PACKED_DESC_F_USED);
+	slot->id = cpu_to_le16(id);
+	slot->len = cpu_to_le32(len);
+	/* What it says before the flags that make it used. */
+	smp_wmb();
+	WRITE_ONCE(slot->flags, cpu_to_le16(flags));
+	queue->next_used += descs;
+	if (queue->next_used >= queue->num) {
+		queue->next_used -= queue->num;
+		queue->used_wrap = !queue->used_wrap;
+	}
+}
+
+static bool packed_wants_irq(struct sim_queue *queue, unsigned int descs)
+{
+	const struct vring_packed_desc_event *driver = queue->driver;
+	u16 old = queue->next_used - descs;
+	u16 flags, event;
+
+	/* The used descriptor before the driver's wish, as in a split ring. */
+	smp_mb();
+	flags = le16_to_cpu(READ_ONCE(driver->flags));
+	if (flags != VRING_PACKED_EVENT_FLAG_DESC ||
+	    !sim_has(queue->sim, VIRTIO_RING_F_EVENT_IDX))
+		return flags != VRING_PACKED_EVENT_FLAG_DISABLE;
+	event = le16_to_cpu(READ_ONCE(driver->off_wrap));
+	if (!!(event & BIT(VRING_PACKED_EVENT_F_WRAP_CTR)) != queue->used_wrap)
+		event = (event & ~BIT(VRING_PACKED_EVENT_F_WRAP_CTR)) - queue->num;
+	else
+		event &= ~BIT(VRING_PACKED_EVENT_F_WRAP_CTR);
+	return vring_need_event(event, queue->next_used, old);
+}
+
+static void packed_listen(struct sim_queue *queue, bool on)
+{
+	struct vring_packed_desc_event *device = queue->device;
+	u16 event = queue->next_avail | queue->avail_wrap << VRING_PACKED_EVENT_F_WRAP_CTR;
+	u16 flags = on ? VRING_PACKED_EVENT_FLAG_ENABLE : VRING_PACKED_EVENT_FLAG_DISABLE;
+
+	if (on && sim_has(queue->sim, VIRTIO_RING_F_EVENT_IDX)) {
+		WRITE_ONCE(device->off_wrap, cpu_to_le16(event));
+		/* The place before the flag that gives it a meaning. */
+		smp_wmb();
+		flags = VRING_PACKED_EVENT_FLAG_DESC;
+	}
+	WRITE_ONCE(device->flags, cpu_to_le16(flags));
+	/* Our wish before the look at the ring that follows. */
+	smp_mb();
+}
+
+static void packed_skew(struct sim_queue *queue, u16 by)
+{
+	queue->used_wrap = !queue->used_wrap;
+}
+
+const struct sim_ring sim_packed_ring = {
+	.start = packed_start,
+	.available = packed_available,
+	.pop = packed_pop,
+	.push = packed_push,
+	.wants_irq = packed_wants_irq,
+	.listen = packed_listen,
+	.skew = packed_skew,
+};

@@ -1,0 +1,382 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Buffers on their way through a queue: taken from the ring for the model, and
+ * back into it when the model and the script are done with them.
+ */
+#include <linux/bitmap.h>
+#include <linux/jiffies.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "core.h"
+
+static void sim_queue_interrupt(struct sim_irq *irq)
+{
+	struct sim_queue *queue = container_of(irq, struct sim_queue, irq);
+	struct virtqueue *vq = READ_ONCE(queue->vq);
+
+	atomic64_inc(&queue->sim->irqs);
+	if (vq)
+		vring_interrupt(0, vq);
+}
+
+/**
+ * sim_queue_init() - prepare a queue
+ * @sim: the device
+ * @index: of the queue
+ */
+void sim_queue_init(struct sim_device *sim, unsigned int index)
+{
+	struct sim_queue *queue = &sim->queues[index];
+
+	queue->sim = sim;
+	queue->index = index;
+	INIT_LIST_HEAD(&queue->held);
+	INIT_LIST_HEAD(&queue->reordered);
+	INIT_LIST_HEAD(&queue->delayed);
+	sim_irq_init(&queue->irq, sim_queue_interrupt);
+}
+
+/**
+ * sim_queue_exit() - the end of a queue
+ * @queue: a queue without a virtqueue
+ *
+ * Context: process context.
+ */
+void sim_queue_exit(struct sim_queue *queue)
+{
+	sim_irq_exit(&queue->irq);
+}
+
+/**
+ * sim_queue_enable() - the device may use the ring
+ * @queue: a queue whose virtqueue is new, or was reset
+ *
+ * Context: process context, under the device's lock.
+ * Return: 0 or -ENOMEM.
+ */
+int sim_queue_enable(struct sim_queue *queue)
+{
+	struct virtqueue *vq = queue->vq;
+
+	lockdep_assert_held(&queue->sim->lock);
+	queue->num = virtqueue_get_vring_size(vq);
+	queue->outstanding = bitmap_zalloc(queue->num, GFP_KERNEL);
+	if (!queue->outstanding)
+		return -ENOMEM;
+	queue->ring = sim_has(queue->sim, VIRTIO_F_RING_PACKED) ? &sim_packed_ring :
+								  &sim_split_ring;
+	queue->desc = phys_to_virt(virtqueue_get_desc_addr(vq));
+	queue->driver = phys_to_virt(virtqueue_get_avail_addr(vq));
+	queue->device = phys_to_virt(virtqueue_get_used_addr(vq));
+	queue->ring->start(queue);
+	queue->enabled = true;
+	return 0;
+}
+
+static void sim_queue_drop(struct list_head *list)
+{
+	struct sim_chain *chain, *next;
+
+	list_for_each_entry_safe(chain, next, list, node) {
+		list_del(&chain->node);
+		sim_chain_drop(chain);
+	}
+}
+
+/**
+ * sim_queue_disable() - the device leaves the ring alone
+ * @queue: the queue; its model has been told
+ *
+ * Context: under the device's lock.
+ */
+void sim_queue_disable(struct sim_queue *queue)
+{
+	lockdep_assert_held(&queue->sim->lock);
+	queue->enabled = false;
+	queue->nr_reordered = 0;
+	sim_queue_drop(&queue->held);
+	sim_queue_drop(&queue->reordered);
+	sim_queue_drop(&queue->delayed);
+	bitmap_free(queue->outstanding);
+	queue->outstanding = NULL;
+	clear_bit(queue->index, queue->sim->kicked);
+}
+
+static bool sim_queue_running(struct sim_queue *queue)
+{
+	return queue->enabled && queue->sim->ready && !queue->sim->gone;
+}
+
+/**
+ * sim_available() - has the driver made a buffer available?
+ * @queue: the queue
+ *
+ * Context: under the device's lock.
+ */
+bool sim_available(struct sim_queue *queue)
+{
+	return sim_queue_running(queue) && queue->ring->available(queue);
+}
+EXPORT_SYMBOL_GPL(sim_available);
+
+static struct sim_chain *sim_chain_make(const struct sim_walk *walk)
+{
+	unsigned int n = walk->nr_out + walk->nr_in;
+	struct sim_chain *chain;
+
+	chain = kvzalloc(struct_size(chain, segs, n), GFP_KERNEL);
+	if (!chain)
+		return NULL;
+	INIT_LIST_HEAD(&chain->node);
+	chain->id = walk->id;
+	chain->descs = walk->descs;
+	chain->nr_out = walk->nr_out;
+	chain->nr_in = walk->nr_in;
+	chain->out = walk->out;
+	chain->in = walk->in;
+	memcpy(chain->segs, walk->queue->sim->scratch, n * sizeof(*chain->segs));
+	return chain;
+}
+
+/**
+ * sim_pop() - take the next buffer
+ * @queue: the queue
+ *
+ * A buffer that breaks the rules stops the queue, as it would with a real device.
+ *
+ * Context: process context, under the device's lock.
+ * Return: the buffer, or NULL if there is none; then the driver notifies of the next.
+ */
+struct sim_chain *sim_pop(struct sim_queue *queue)
+{
+	struct sim_walk walk = { .queue = queue };
+	struct sim_chain *chain;
+
+	lockdep_assert_held(&queue->sim->lock);
+	if (!sim_queue_running(queue))
+		return NULL;
+	if (!queue->ring->available(queue)) {
+		queue->ring->listen(queue, true);
+		if (!queue->ring->available(queue))
+			return NULL;
+	}
+	if (queue->sim->options.suppress)
+		queue->ring->listen(queue, false);
+	if (!queue->ring->pop(queue, &walk))
+		goto stop;
+	if (walk.id >= queue->num || __test_and_set_bit(walk.id, queue->outstanding)) {
+		sim_violation(queue->sim, "queue %u: buffer %u of %u is not the driver's to offer",
+			      queue->index, walk.id, queue->num);
+		goto stop;
+	}
+	if (walk.out + walk.in > U32_MAX) {
+		sim_violation(queue->sim, "queue %u: a buffer of %llu bytes", queue->index,
+			      walk.out + walk.in);
+		goto stop;
+	}
+	chain = sim_chain_make(&walk);
+	if (chain)
+		return chain;
+stop:
+	queue->enabled = false;
+	return NULL;
+}
+EXPORT_SYMBOL_GPL(sim_pop);
+
+/**
+ * sim_chain_drop() - forget a buffer without using it
+ * @chain: a buffer, in no list
+ *
+ * Context: process context.
+ */
+void sim_chain_drop(struct sim_chain *chain)
+{
+	kvfree(chain);
+}
+EXPORT_SYMBOL_GPL(sim_chain_drop);
+
+static void sim_push(struct sim_queue *queue, struct sim_chain *chain)
+{
+	unsigned int times;
+	bool wanted = false;
+
+	__clear_bit(chain->id, queue->outstanding);
+	for (times = 0; times < chain->pushes; times++) {
+		queue->ring->push(queue, chain->push_id, chain->push_len, chain->descs);
+		wanted |= queue->ring->wants_irq(queue, chain->descs);
+	}
+	queue->used++;
+	queue->sim->stats.used++;
+	if (wanted && chain->irqs >= 0)
+		sim_irq_raise(&queue->irq);
+	if (chain->irqs > 0)
+		sim_irq_storm(&queue->irq, chain->irqs);
+	sim_chain_drop(chain);
+}
+
+/* Held buffers go out in the order of their completion, or backwards. */
+static void sim_push_list(struct sim_queue *queue, struct list_head *list, bool backwards)
+{
+	struct sim_chain *chain;
+
+	while (!list_empty(list)) {
+		chain = backwards ? list_last_entry(list, struct sim_chain, node) :
+				    list_first_entry(list, struct sim_chain, node);
+		list_del(&chain->node);
+		sim_push(queue, chain);
+	}
+}
+
+/**
+ * sim_use() - use a buffer
+ * @queue: where it came from
+ * @chain: the buffer, in no list; not the caller's any more
+ * @len: bytes written, as reported to the driver
+ *
+ * Context: process context, under the device's lock.
+ */
+void sim_use(struct sim_queue *queue, struct sim_chain *chain, u32 len)
+{
+	lockdep_assert_held(&queue->sim->lock);
+	if (!sim_queue_running(queue)) {
+		sim_chain_drop(chain);
+		return;
+	}
+	chain->push_id = chain->id;
+	chain->push_len = len;
+	chain->pushes = 1;
+	chain->irqs = 0;
+	if (sim_rules_apply(queue, chain))
+		sim_push(queue, chain);
+	if (queue->reorder && queue->nr_reordered >= queue->reorder) {
+		queue->nr_reordered = 0;
+		sim_push_list(queue, &queue->reordered, true);
+	}
+}
+EXPORT_SYMBOL_GPL(sim_use);
+
+/**
+ * sim_queue_release() - use all buffers that the script holds
+ * @queue: the queue
+ *
+ * Context: under the device's lock.
+ */
+void sim_queue_release(struct sim_queue *queue)
+{
+	if (!sim_queue_running(queue))
+		return;
+	sim_push_list(queue, &queue->held, false);
+	queue->nr_reordered = 0;
+	sim_push_list(queue, &queue->reordered, true);
+}
+
+/**
+ * sim_queue_due() - use delayed buffers whose time has come
+ * @queue: the queue
+ * @next: earliest time known so far, in jiffies
+ *
+ * Context: under the device's lock.
+ * Return: @next, or the time of a delayed buffer of this queue if that is earlier.
+ */
+unsigned long sim_queue_due(struct sim_queue *queue, unsigned long next)
+{
+	struct sim_chain *chain, *more;
+
+	if (!sim_queue_running(queue))
+		return next;
+	list_for_each_entry_safe(chain, more, &queue->delayed, node) {
+		if (time_after(chain->due, jiffies)) {
+			if (time_before(chain->due, next))
+				next = chain->due;
+			continue;
+		}
+		list_del(&chain->node);
+		sim_push(queue, chain);
+	}
+	return next;
+}
+
+static size_t sim_chain_copy(const struct sim_seg *seg, unsigned int nr, size_t at, void *to,
+			     const void *from, size_t len)
+{
+	size_t done = 0;
+	size_t part;
+
+	for (; nr && done < len; nr--, seg++) {
+		if (at >= seg->len) {
+			at -= seg->len;
+			continue;
+		}
+		part = min_t(size_t, seg->len - at, len - done);
+		if (to)
+			memcpy(to + done, seg->at + at, part);
+		else
+			memcpy(seg->at + at, from + done, part);
+		done += part;
+		at = 0;
+	}
+	return done;
+}
+
+/**
+ * sim_chain_read() - read what the driver wrote
+ * @chain: the buffer
+ * @at: offset in bytes from the beginning of its readable part
+ * @to: where to
+ * @len: bytes
+ *
+ * Return: bytes read, less than @len at the end of the buffer.
+ */
+size_t sim_chain_read(const struct sim_chain *chain, size_t at, void *to, size_t len)
+{
+	return sim_chain_copy(chain->segs, chain->nr_out, at, to, NULL, len);
+}
+EXPORT_SYMBOL_GPL(sim_chain_read);
+
+/**
+ * sim_chain_write() - write into a buffer
+ * @chain: the buffer
+ * @at: offset in bytes from the beginning of its writable part
+ * @from: what
+ * @len: bytes
+ *
+ * Return: bytes written, less than @len at the end of the buffer.
+ */
+size_t sim_chain_write(struct sim_chain *chain, size_t at, const void *from, size_t len)
+{
+	size_t done = sim_chain_copy(chain->segs + chain->nr_out, chain->nr_in, at, NULL, from,
+				     len);
+
+	if (done)
+		chain->written = max_t(u32, chain->written, at + done);
+	return done;
+}
+EXPORT_SYMBOL_GPL(sim_chain_write);
+
+/**
+ * sim_queue_act() - do an action that is about a queue, at once
+ * @queue: the queue
+ * @action: SIM_RELEASE, SIM_IRQ or SIM_USED_IDX
+ *
+ * Context: under the device's lock.
+ * Return: 0, -ENODEV if the queue does not run.
+ */
+int sim_queue_act(struct sim_queue *queue, const struct sim_action *action)
+{
+	if (!sim_queue_running(queue))
+		return -ENODEV;
+	switch (action->op) {
+	case SIM_RELEASE:
+		sim_queue_release(queue);
+		break;
+	case SIM_USED_IDX:
+		queue->ring->skew(queue, action->value);
+		sim_irq_raise(&queue->irq);
+		break;
+	default:
+		sim_irq_raise(&queue->irq);
+		break;
+	}
+	return 0;
+}

@@ -1,0 +1,428 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The script of a device: rules that wait for their event, actions that are done
+ * at once, and random ones.
+ */
+#include <linux/jiffies.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "core.h"
+
+/* What scripts call the operations that every device has, in their order. */
+static const char * const sim_op_names[SIM_MODEL] = {
+	[SIM_DELAY] = "delay",
+	[SIM_HOLD] = "hold",
+	[SIM_DROP] = "drop",
+	[SIM_REORDER] = "reorder",
+	[SIM_TWICE] = "twice",
+	[SIM_ID] = "id",
+	[SIM_LEN] = "len",
+	[SIM_PATCH] = "patch",
+	[SIM_IRQ_DROP] = "irq-drop",
+	[SIM_IRQ_STORM] = "irq-storm",
+	[SIM_IRQ_EARLY] = "irq-early",
+	[SIM_IRQ_LATE] = "irq-late",
+	[SIM_CONFIG_TEAR] = "config-tear",
+	[SIM_RELEASE] = "release",
+	[SIM_IRQ] = "irq",
+	[SIM_CONFIG_IRQ] = "config-irq",
+	[SIM_CONFIG] = "config",
+	[SIM_USED_IDX] = "used-idx",
+	[SIM_NEEDS_RESET] = "needs-reset",
+	[SIM_GONE] = "gone",
+};
+
+/* Nobody waits longer for a device that is only slow. */
+#define SIM_DELAY_MAX_MS	(60 * MSEC_PER_SEC)
+/* More of them in a row tell nothing new. */
+#define SIM_STORM_MAX		10000
+#define SIM_REORDER_MAX		256
+
+static bool sim_is_rule(unsigned int op)
+{
+	return op < SIM_RELEASE;
+}
+
+/**
+ * sim_op_name() - the name of an operation
+ * @model: type of device
+ * @op: the operation
+ *
+ * Return: its name, or NULL if there is none.
+ */
+const char *sim_op_name(const struct sim_model *model, unsigned int op)
+{
+	unsigned int i;
+
+	if (op < SIM_MODEL)
+		return sim_op_names[op];
+	for (i = 0; model->ops && model->ops[i] && SIM_MODEL + i < SIM_OPS_MAX; i++) {
+		if (op == SIM_MODEL + i)
+			return model->ops[i];
+	}
+	return NULL;
+}
+
+/**
+ * sim_op_find() - an operation by its name
+ * @model: type of device
+ * @name: the name
+ *
+ * Return: the operation, or -EINVAL.
+ */
+int sim_op_find(const struct sim_model *model, const char *name)
+{
+	const char *known;
+	unsigned int op;
+
+	for (op = 0; (known = sim_op_name(model, op)); op++) {
+		if (!strcmp(known, name))
+			return op;
+	}
+	return -EINVAL;
+}
+
+static void sim_patch(struct sim_chain *chain, const struct sim_action *rule)
+{
+	s64 at = rule->at < 0 ? (s64)chain->written + rule->at : rule->at;
+	__le64 value = cpu_to_le64(rule->value);
+	u32 written = chain->written;
+
+	if (at < 0 || at >= written)
+		return;
+	sim_chain_write(chain, at, &value, min_t(u32, rule->width, written - at));
+}
+
+/* One rule, one buffer; false if the buffer is somewhere else after it. */
+static bool sim_rule_apply(struct sim_queue *queue, struct sim_chain *chain,
+			   const struct sim_action *rule)
+{
+	switch (rule->op) {
+	case SIM_DELAY:
+		chain->due = jiffies + msecs_to_jiffies(rule->value);
+		list_add_tail(&chain->node, &queue->delayed);
+		return false;
+	case SIM_HOLD:
+		list_add_tail(&chain->node, &queue->held);
+		return false;
+	case SIM_DROP:
+		sim_chain_drop(chain);
+		return false;
+	case SIM_REORDER:
+		queue->reorder = rule->value;
+		queue->nr_reordered++;
+		list_add_tail(&chain->node, &queue->reordered);
+		return false;
+	case SIM_TWICE:
+		chain->pushes = 2;
+		break;
+	case SIM_ID:
+		chain->push_id = rule->value;
+		break;
+	case SIM_LEN:
+		chain->push_len = rule->value;
+		break;
+	case SIM_PATCH:
+		sim_patch(chain, rule);
+		break;
+	case SIM_IRQ_DROP:
+		chain->irqs = -1;
+		break;
+	case SIM_IRQ_STORM:
+		chain->irqs = rule->value;
+		break;
+	}
+	return true;
+}
+
+/* An event has come for a rule: does it apply? A rule that is over goes away. */
+static bool sim_rule_due(struct sim_device *sim, unsigned int *at, struct sim_action *rule)
+{
+	struct sim_action *kept = &sim->rules[*at];
+
+	if (kept->skip) {
+		kept->skip--;
+		(*at)++;
+		return false;
+	}
+	*rule = *kept;
+	if (kept->count > 1) {
+		kept->count--;
+		(*at)++;
+	} else {
+		sim->nr_rules--;
+		memmove(kept, kept + 1, (sim->nr_rules - *at) * sizeof(*kept));
+	}
+	sim->stats.actions++;
+	sim->stats.by_op[rule->op]++;
+	return true;
+}
+
+static bool sim_rule_is_for(const struct sim_action *rule, const struct sim_queue *queue)
+{
+	return !queue || rule->queue == SIM_ALL_QUEUES || rule->queue == queue->index;
+}
+
+/**
+ * sim_rules_apply() - apply the script to a buffer that is done
+ * @queue: its queue
+ * @chain: the buffer
+ *
+ * Context: under the device's lock.
+ * Return: true if it is to be pushed now, false if it is kept or gone.
+ */
+bool sim_rules_apply(struct sim_queue *queue, struct sim_chain *chain)
+{
+	struct sim_device *sim = queue->sim;
+	struct sim_action rule;
+	unsigned int at = 0;
+
+	while (at < sim->nr_rules) {
+		if (sim->rules[at].op > SIM_IRQ_STORM || !sim_rule_is_for(&sim->rules[at], queue))
+			at++;
+		else if (sim_rule_due(sim, &at, &rule) && !sim_rule_apply(queue, chain, &rule))
+			return false;
+	}
+	return true;
+}
+
+/**
+ * sim_rules_event() - apply rules to something that happened to the device
+ * @sim: the device
+ * @op: SIM_IRQ_EARLY, SIM_IRQ_LATE or SIM_CONFIG_TEAR
+ * @queue: to whose virtqueue, or NULL
+ *
+ * Context: under the device's lock.
+ */
+void sim_rules_event(struct sim_device *sim, enum sim_op op, struct sim_queue *queue)
+{
+	struct sim_action rule;
+	unsigned int at = 0;
+	u8 byte;
+
+	while (at < sim->nr_rules) {
+		if (sim->rules[at].op != op || !sim_rule_is_for(&sim->rules[at], queue)) {
+			at++;
+		} else if (sim_rule_due(sim, &at, &rule)) {
+			if (op != SIM_CONFIG_TEAR) {
+				sim_irq_raise(&queue->irq);
+				continue;
+			}
+			byte = rule.value;
+			sim_config_write(sim, rule.at, &byte, 1, false);
+			return;
+		}
+	}
+}
+
+/* Is every field one that the operation can have? */
+static int sim_action_check(struct sim_device *sim, const struct sim_action *action)
+{
+	if (!sim_op_name(sim->model, action->op))
+		return -EINVAL;
+	if (action->op >= SIM_MODEL)
+		return action->len > SIM_BYTES_MAX || (action->len && !action->bytes) ? -EINVAL : 0;
+	if (action->queue >= sim->nr_queues && action->queue != SIM_ALL_QUEUES)
+		return -EINVAL;
+	switch (action->op) {
+	case SIM_DELAY:
+		return action->value <= SIM_DELAY_MAX_MS ? 0 : -EINVAL;
+	case SIM_REORDER:
+		return action->value && action->value <= SIM_REORDER_MAX ? 0 : -EINVAL;
+	case SIM_IRQ_STORM:
+		return action->value <= SIM_STORM_MAX ? 0 : -EINVAL;
+	case SIM_PATCH:
+		return action->width && action->width <= 8 ? 0 : -EINVAL;
+	case SIM_CONFIG:
+		if (!action->width || action->width > 8)
+			return -EINVAL;
+		fallthrough;
+	case SIM_CONFIG_TEAR:
+		return action->at >= 0 && action->at < SIM_CONFIG_MAX ? 0 : -EINVAL;
+	}
+	return 0;
+}
+
+static int sim_act_queues(struct sim_device *sim, const struct sim_action *action)
+{
+	unsigned int i;
+	int err = 0;
+
+	if (action->queue != SIM_ALL_QUEUES)
+		return sim_queue_act(&sim->queues[action->queue], action);
+	for (i = 0; i < sim->nr_queues; i++)
+		err = sim_queue_act(&sim->queues[i], action) ?: err;
+	return err;
+}
+
+static int sim_act_now(struct sim_device *sim, const struct sim_action *action)
+{
+	__le64 value = cpu_to_le64(action->value);
+
+	switch (action->op) {
+	case SIM_RELEASE:
+	case SIM_IRQ:
+	case SIM_USED_IDX:
+		return sim_act_queues(sim, action);
+	case SIM_CONFIG_IRQ:
+		sim_irq_raise(&sim->config_irq);
+		return 0;
+	case SIM_CONFIG:
+		sim_config_write(sim, action->at, &value, action->width, true);
+		return 0;
+	case SIM_NEEDS_RESET:
+		sim->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
+		sim_irq_raise(&sim->config_irq);
+		return 0;
+	case SIM_GONE:
+		WRITE_ONCE(sim->gone, true);
+		return 0;
+	}
+	return sim->model->act ? sim->model->act(sim, action) : -EINVAL;
+}
+
+static int sim_act_locked(struct sim_device *sim, const struct sim_action *action)
+{
+	int err = sim_action_check(sim, action);
+
+	if (err)
+		return err;
+	if (sim_is_rule(action->op)) {
+		if (sim->nr_rules == SIM_RULES_MAX)
+			return -ENOSPC;
+		sim->rules[sim->nr_rules] = *action;
+		sim->rules[sim->nr_rules++].bytes = NULL;
+		return 0;
+	}
+	err = sim_act_now(sim, action);
+	if (!err) {
+		sim->stats.actions++;
+		sim->stats.by_op[action->op]++;
+	}
+	return err;
+}
+
+/**
+ * sim_act() - do an action, or keep it until its event comes
+ * @sim: the device
+ * @action: what to do
+ *
+ * Context: process context.
+ * Return: 0; -EINVAL if the device cannot do that; -ENOSPC if too many rules
+ * wait; what the model says.
+ */
+int sim_act(struct sim_device *sim, const struct sim_action *action)
+{
+	int err;
+
+	mutex_lock(&sim->lock);
+	err = sim_act_locked(sim, action);
+	mutex_unlock(&sim->lock);
+	return err;
+}
+EXPORT_SYMBOL_GPL(sim_act);
+
+/**
+ * sim_forget() - forget all rules, and use what they hold back
+ * @sim: the device
+ *
+ * Delayed buffers still come in their time.
+ *
+ * Context: process context.
+ */
+void sim_forget(struct sim_device *sim)
+{
+	unsigned int i;
+
+	mutex_lock(&sim->lock);
+	sim->nr_rules = 0;
+	if (sim->model->forget)
+		sim->model->forget(sim);
+	for (i = 0; i < sim->nr_queues; i++)
+		sim_queue_release(&sim->queues[i]);
+	mutex_unlock(&sim->lock);
+}
+EXPORT_SYMBOL_GPL(sim_forget);
+
+/* Lengths and indices at which drivers go wrong. */
+static u32 sim_draw_edge(struct rnd_state *rnd)
+{
+	static const u32 edges[] = { 0, 1, 2, 7, 8, 11, 12, 13, 20, 60, 255, 256, 511, 512, 1514,
+				     4096, 65535, 65536, S32_MAX, U32_MAX - 1, U32_MAX };
+	u32 which = prandom_u32_state(rnd) % (ARRAY_SIZE(edges) + 4);
+
+	return which < ARRAY_SIZE(edges) ? edges[which] : prandom_u32_state(rnd);
+}
+
+/*
+ * What leaves a device that goes on working is frequent; what ends it (a used id
+ * that was never offered, a jump of the used index, the device gone) comes about
+ * once in a thousand actions, so that most are met by a driver at work.
+ */
+static const u8 sim_draw_table[] = {
+	SIM_DELAY, SIM_HOLD, SIM_REORDER, SIM_REORDER, SIM_LEN, SIM_LEN, SIM_LEN, SIM_PATCH,
+	SIM_IRQ_DROP, SIM_IRQ_STORM, SIM_CONFIG_TEAR, SIM_RELEASE, SIM_RELEASE, SIM_IRQ, SIM_IRQ,
+	SIM_CONFIG_IRQ, SIM_CONFIG_IRQ,
+};
+
+static const u8 sim_draw_rare[] = {
+	SIM_DROP, SIM_TWICE, SIM_ID, SIM_USED_IDX, SIM_NEEDS_RESET, SIM_GONE, SIM_IRQ_LATE,
+	SIM_IRQ_EARLY,
+};
+
+static void sim_draw_values(struct sim_action *action, struct rnd_state *rnd)
+{
+	switch (action->op) {
+	case SIM_DELAY:
+		action->value = prandom_u32_state(rnd) % 20;
+		break;
+	case SIM_REORDER:
+		action->value = 2 + prandom_u32_state(rnd) % 6;
+		action->count = action->value;
+		break;
+	case SIM_IRQ_STORM:
+		action->value = prandom_u32_state(rnd) % 50;
+		break;
+	case SIM_PATCH:
+		action->at = (s32)(prandom_u32_state(rnd) % 64) - 16;
+		action->width = 1 + prandom_u32_state(rnd) % 8;
+		action->value = sim_draw_edge(rnd);
+		break;
+	case SIM_CONFIG_TEAR:
+		action->at = prandom_u32_state(rnd) % 64;
+		action->value = prandom_u32_state(rnd) % 256;
+		break;
+	default:
+		action->value = sim_draw_edge(rnd);
+		break;
+	}
+}
+
+/**
+ * sim_draw() - make a random action
+ * @sim: a device, whose type and number of queues matter, and nothing else
+ * @rnd: where chance comes from: the same state makes the same action
+ * @action: the result
+ * @bytes: SIM_BYTES_MAX bytes for a model's operation
+ */
+void sim_draw(struct sim_device *sim, struct rnd_state *rnd, struct sim_action *action,
+	      u8 *bytes)
+{
+	u32 which = prandom_u32_state(rnd) % 4096;
+
+	memset(action, 0, sizeof(*action));
+	action->bytes = bytes;
+	if (sim->model->draw && which >= 2048) {
+		sim->model->draw(sim, rnd, action);
+		return;
+	}
+	action->queue = prandom_u32_state(rnd) % sim->nr_queues;
+	action->skip = prandom_u32_state(rnd) % 4;
+	action->count = 1 + prandom_u32_state(rnd) % 3;
+	if (which < ARRAY_SIZE(sim_draw_rare))
+		action->op = sim_draw_rare[which];
+	else
+		action->op = sim_draw_table[which % ARRAY_SIZE(sim_draw_table)];
+	sim_draw_values(action, rnd);
+}

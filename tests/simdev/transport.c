@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The transport: config ops of the virtio core, and the virtqueues. What a PCI
+ * device's registers would be is here; what it does with its rings is not.
+ */
+#include <linux/cpumask.h>
+#include <linux/kernel.h>
+#include <linux/mm.h>
+
+#include "compat_transport.h"
+#include "core.h"
+
+/* Entries of a virtqueue if the options say nothing: what QEMU gives a disk. */
+#define SIM_QUEUE_SIZE	256
+
+static struct sim_device *to_sim(struct virtio_device *vdev)
+{
+	return container_of(vdev, struct sim_device, vdev);
+}
+
+/* Config space */
+
+static void sim_config_get(struct virtio_device *vdev, unsigned int at, void *data,
+			   unsigned int len)
+{
+	struct sim_device *sim = to_sim(vdev);
+
+	if (READ_ONCE(sim->gone)) {
+		memset(data, 0xff, len);
+		return;
+	}
+	sim_config_read(sim, at, data, len);
+	mutex_lock(&sim->lock);
+	sim_rules_event(sim, SIM_CONFIG_TEAR, NULL);
+	mutex_unlock(&sim->lock);
+}
+
+static void sim_config_note(struct sim_device *sim, unsigned int at, unsigned int len)
+{
+	struct sim_config_write *w;
+	unsigned int end;
+
+	if (sim->nr_config_writes < SIM_CONFIG_WRITES) {
+		w = &sim->config_writes[sim->nr_config_writes];
+		w->at = at;
+		w->len = len;
+		WRITE_ONCE(sim->nr_config_writes, sim->nr_config_writes + 1);
+		return;
+	}
+	w = &sim->config_writes[SIM_CONFIG_WRITES - 1];
+	end = max(w->at + w->len, at + len);
+	w->at = min(w->at, at);
+	w->len = end - w->at;
+}
+
+static void sim_config_set(struct virtio_device *vdev, unsigned int at, const void *data,
+			   unsigned int len)
+{
+	struct sim_device *sim = to_sim(vdev);
+
+	if (at + len > sim->model->config_len) {
+		sim_violation(sim, "%u bytes written behind config space, at %u", len, at);
+		return;
+	}
+	if (READ_ONCE(sim->gone))
+		return;
+	spin_lock(&sim->config_lock);
+	memcpy(sim->config + at, data, len);
+	sim_config_note(sim, at, len);
+	spin_unlock(&sim->config_lock);
+	wake_up(&sim->wait);
+}
+
+static u32 sim_config_generation(struct virtio_device *vdev)
+{
+	return READ_ONCE(to_sim(vdev)->generation);
+}
+
+/**
+ * sim_config_read() - read config space
+ * @sim: the device
+ * @at: offset in bytes
+ * @data: where to
+ * @len: bytes; what lies behind the end is zero
+ *
+ * Context: process context; the device's lock may be held.
+ */
+void sim_config_read(struct sim_device *sim, unsigned int at, void *data, unsigned int len)
+{
+	unsigned int part = at < SIM_CONFIG_MAX ? min(len, SIM_CONFIG_MAX - at) : 0;
+
+	memset(data, 0, len);
+	spin_lock(&sim->config_lock);
+	memcpy(data, sim->config + at, part);
+	spin_unlock(&sim->config_lock);
+}
+EXPORT_SYMBOL_GPL(sim_config_read);
+
+/**
+ * sim_config_write() - change config space
+ * @sim: the device
+ * @at: offset in bytes
+ * @data: bytes, in the byte order of config space
+ * @len: how many; what lies behind the end is ignored
+ * @interrupt: tell the driver
+ *
+ * Context: process context; the device's lock may be held.
+ */
+void sim_config_write(struct sim_device *sim, unsigned int at, const void *data,
+		      unsigned int len, bool interrupt)
+{
+	unsigned int part = at < SIM_CONFIG_MAX ? min(len, SIM_CONFIG_MAX - at) : 0;
+
+	spin_lock(&sim->config_lock);
+	memcpy(sim->config + at, data, part);
+	WRITE_ONCE(sim->generation, sim->generation + 1);
+	spin_unlock(&sim->config_lock);
+	if (interrupt)
+		sim_irq_raise(&sim->config_irq);
+}
+EXPORT_SYMBOL_GPL(sim_config_write);
+
+/* Status */
+
+static u8 sim_get_status(struct virtio_device *vdev)
+{
+	struct sim_device *sim = to_sim(vdev);
+
+	return READ_ONCE(sim->gone) ? 0xff : READ_ONCE(sim->status);
+}
+
+static bool sim_features_ok(struct sim_device *sim)
+{
+	int err = 0;
+
+	mutex_lock(&sim->lock);
+	if (sim->model->features_ok)
+		err = sim->model->features_ok(sim);
+	mutex_unlock(&sim->lock);
+	return !err;
+}
+
+static void sim_set_status(struct virtio_device *vdev, u8 status)
+{
+	struct sim_device *sim = to_sim(vdev);
+
+	if (READ_ONCE(sim->gone))
+		return;
+	if ((status & ~READ_ONCE(sim->status) & VIRTIO_CONFIG_S_FEATURES_OK) &&
+	    !sim_features_ok(sim))
+		status &= ~VIRTIO_CONFIG_S_FEATURES_OK;
+	WRITE_ONCE(sim->status, status);
+	/* The first thing that the core says of a device whose locks it has made. */
+	if (status & VIRTIO_CONFIG_S_ACKNOWLEDGE)
+		WRITE_ONCE(sim->prepared, true);
+	wake_up(&sim->wait);
+}
+
+static void sim_sync_irqs(struct sim_device *sim)
+{
+	unsigned int i;
+
+	for (i = 0; i < sim->nr_queues; i++)
+		sim_irq_wait(&sim->queues[i].irq);
+	sim_irq_wait(&sim->config_irq);
+}
+
+static void sim_reset(struct virtio_device *vdev)
+{
+	struct sim_device *sim = to_sim(vdev);
+	unsigned int i;
+
+	mutex_lock(&sim->lock);
+	sim->stats.resets++;
+	sim->ready = false;
+	WRITE_ONCE(sim->status, 0);
+	if (sim->model->reset)
+		sim->model->reset(sim, NULL);
+	for (i = 0; i < sim->nr_queues; i++)
+		sim_queue_disable(&sim->queues[i]);
+	sim_sync_irqs(sim);
+	for (i = 0; i < sim->nr_queues; i++)
+		if (sim->queues[i].vq)
+			sim_rules_event(sim, SIM_IRQ_LATE, &sim->queues[i]);
+	mutex_unlock(&sim->lock);
+}
+
+/* Features */
+
+static u64 sim_get_features(struct virtio_device *vdev)
+{
+	return to_sim(vdev)->options.features;
+}
+
+static void __maybe_unused sim_get_extended_features(struct virtio_device *vdev, u64 *features)
+{
+	memset(features, 0, VIRTIO_FEATURES_U64S * sizeof(*features));
+	features[0] = to_sim(vdev)->options.features;
+	features[VIRTIO_FEATURES_U64S - 1] |=
+		VIRTIO_FEATURES_U64S > 1 ? to_sim(vdev)->options.features_hi : 0;
+}
+
+static int sim_finalize_features(struct virtio_device *vdev)
+{
+	bool queue_reset = __virtio_test_bit(vdev, VIRTIO_F_RING_RESET);
+
+	vring_transport_features(vdev);
+	if (queue_reset)
+		__virtio_set_bit(vdev, VIRTIO_F_RING_RESET);
+	return 0;
+}
+
+/* Virtqueues */
+
+static bool sim_notify(struct virtqueue *vq)
+{
+	struct sim_queue *queue = vq->priv;
+	struct sim_device *sim = queue->sim;
+
+	atomic64_inc(&queue->kicks);
+	if (!(READ_ONCE(sim->status) & VIRTIO_CONFIG_S_DRIVER_OK) && !READ_ONCE(sim->gone))
+		sim_violation(sim, "queue %u: notified before DRIVER_OK", queue->index);
+	set_bit(queue->index, sim->kicked);
+	wake_up(&sim->wait);
+	return true;
+}
+
+static void sim_del_vq(struct sim_queue *queue)
+{
+	struct sim_device *sim = queue->sim;
+	struct virtqueue *vq;
+
+	mutex_lock(&sim->lock);
+	if (queue->enabled && sim->ready && !sim->gone)
+		sim_violation(sim, "queue %u: deleted while the device uses it", queue->index);
+	sim_queue_disable(queue);
+	vq = queue->vq;
+	WRITE_ONCE(queue->vq, NULL);
+	sim_irq_wait(&queue->irq);
+	mutex_unlock(&sim->lock);
+	if (vq)
+		vring_del_virtqueue(vq);
+}
+
+static void sim_del_vqs(struct virtio_device *vdev)
+{
+	struct sim_device *sim = to_sim(vdev);
+	unsigned int i;
+
+	for (i = 0; i < sim->nr_queues; i++)
+		sim_del_vq(&sim->queues[i]);
+}
+
+/* The size of a virtqueue; a split ring's is a power of two. */
+static unsigned int sim_queue_size(struct sim_device *sim)
+{
+	unsigned int size = sim->options.queue_size ?: SIM_QUEUE_SIZE;
+
+	return __virtio_test_bit(&sim->vdev, VIRTIO_F_RING_PACKED) ? size :
+								     rounddown_pow_of_two(size);
+}
+
+static struct virtqueue *sim_add_vq(struct sim_device *sim, unsigned int index,
+				    const struct virtqueue_info *info)
+{
+	unsigned int size = sim_queue_size(sim);
+	struct sim_queue *queue;
+	struct virtqueue *vq;
+	int err;
+
+	if (index >= sim->nr_queues)
+		return ERR_PTR(-ENOENT);
+	queue = &sim->queues[index];
+	if (queue->vq)
+		return ERR_PTR(-EBUSY);
+	vq = vring_create_virtqueue(index, size, SMP_CACHE_BYTES, &sim->vdev, true, true,
+				    info->ctx, sim_notify, info->callback, info->name);
+	if (!vq)
+		return ERR_PTR(-ENOMEM);
+	vq->num_max = size;
+	vq->priv = queue;
+	mutex_lock(&sim->lock);
+	WRITE_ONCE(queue->vq, vq);
+	err = sim_queue_enable(queue);
+	if (!err)
+		sim_rules_event(sim, SIM_IRQ_EARLY, queue);
+	mutex_unlock(&sim->lock);
+	if (err) {
+		sim_del_vq(queue);
+		return ERR_PTR(err);
+	}
+	return vq;
+}
+
+static int sim_find_vqs(struct virtio_device *vdev, unsigned int nvqs, struct virtqueue *vqs[],
+			struct virtqueue_info infos[], struct irq_affinity *desc)
+{
+	struct sim_device *sim = to_sim(vdev);
+	unsigned int index = 0;
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < nvqs; i++) {
+		/* As with PCI: a queue without a name takes no number. */
+		if (!infos[i].name) {
+			vqs[i] = NULL;
+			continue;
+		}
+		vqs[i] = sim_add_vq(sim, index++, &infos[i]);
+		if (IS_ERR(vqs[i])) {
+			err = PTR_ERR(vqs[i]);
+			sim_del_vqs(vdev);
+			return err;
+		}
+	}
+	return 0;
+}
+
+VRH_FIND_VQS_OP(sim_find_vqs)
+
+static void sim_synchronize_cbs(struct virtio_device *vdev)
+{
+	struct sim_device *sim = to_sim(vdev);
+
+	mutex_lock(&sim->lock);
+	sim_sync_irqs(sim);
+	mutex_unlock(&sim->lock);
+}
+
+static int sim_disable_vq_and_reset(struct virtqueue *vq)
+{
+	struct sim_queue *queue = vq->priv;
+	struct sim_device *sim = queue->sim;
+
+	if (!sim_has(sim, VIRTIO_F_RING_RESET))
+		return -ENOENT;
+	mutex_lock(&sim->lock);
+	if (sim->model->reset)
+		sim->model->reset(sim, queue);
+	sim_queue_disable(queue);
+	sim_irq_wait(&queue->irq);
+	vq->reset = true;
+	mutex_unlock(&sim->lock);
+	return 0;
+}
+
+static int sim_enable_vq_after_reset(struct virtqueue *vq)
+{
+	struct sim_queue *queue = vq->priv;
+	struct sim_device *sim = queue->sim;
+	int err = -EBUSY;
+
+	mutex_lock(&sim->lock);
+	if (vq->reset)
+		err = sim_queue_enable(queue);
+	if (!err)
+		vq->reset = false;
+	mutex_unlock(&sim->lock);
+	return err;
+}
+
+static const char *sim_bus_name(struct virtio_device *vdev)
+{
+	return dev_name(vdev->dev.parent);
+}
+
+static int sim_set_vq_affinity(struct virtqueue *vq, const struct cpumask *mask)
+{
+	struct sim_queue *queue = vq->priv;
+
+	WRITE_ONCE(queue->irq.cpu, mask ? (int)cpumask_first(mask) : -1);
+	return 0;
+}
+
+static const struct cpumask *sim_get_vq_affinity(struct virtio_device *vdev, int index)
+{
+	return NULL;
+}
+
+const struct virtio_config_ops sim_config_ops = {
+	.get = sim_config_get,
+	.set = sim_config_set,
+	.generation = sim_config_generation,
+	.get_status = sim_get_status,
+	.set_status = sim_set_status,
+	.reset = sim_reset,
+	.find_vqs = sim_find_vqs_op,
+	.del_vqs = sim_del_vqs,
+	.synchronize_cbs = sim_synchronize_cbs,
+	.get_features = sim_get_features,
+	VRH_EXTENDED_FEATURES_OP(sim_get_extended_features)
+	.finalize_features = sim_finalize_features,
+	.bus_name = sim_bus_name,
+	.set_vq_affinity = sim_set_vq_affinity,
+	.get_vq_affinity = sim_get_vq_affinity,
+	.disable_vq_and_reset = sim_disable_vq_and_reset,
+	.enable_vq_after_reset = sim_enable_vq_after_reset,
+};
