@@ -32,6 +32,11 @@ KERNEL ?= 6.12
 BENCH ?= blk
 PAIRS ?= 5
 
+DRIVER ?= blk
+SECONDS ?= 600
+SEED ?= 1
+FUZZ_KERNEL ?= debug
+
 DKMS ?= dkms
 DKMS_NAME := virtio-rh
 DKMS_THIS := -m $(DKMS_NAME) -v $(VERSION)
@@ -103,6 +108,9 @@ demo:		## boot a guest, show the modules at work, print a table
 bench:		## in-tree against ours: make bench BENCH=blk KERNEL=6.12 PAIRS=5
 	bench/bench '$(BENCH)' --kernel '$(KERNEL)' --pairs '$(PAIRS)'
 
+fuzz:		## lie to a driver in a guest: make fuzz DRIVER=blk SECONDS=600 SEED=1
+	tests/vm/lab fuzz '$(DRIVER)' --seconds '$(SECONDS)' --seed '$(SEED)' --kernel '$(FUZZ_KERNEL)'
+
 modules_install: $(KDIR)/Makefile	## copy built modules below INSTALL_MOD_PATH, no depmod
 	+$(KBUILD) INSTALL_MOD_PATH=$(abspath $(INSTALL_MOD_PATH)) INSTALL_MOD_DIR=$(MODDIR) \
 		DEPMOD=true modules_install
@@ -140,5 +148,5 @@ clean:		## remove what a build made
 	find . -name .git -prune -o -type d \( -name __pycache__ -o -name .pytest_cache \
 		-o -name .tmp_versions \) -prune -exec rm -rf {} +
 
-.PHONY: help modules dkms sparse matrix checkpatch check demo bench \
+.PHONY: help modules dkms sparse matrix checkpatch check demo bench fuzz \
 	modules_install install uninstall clean

@@ -5,6 +5,8 @@
  */
 #include <linux/bio.h>
 #include <linux/blkdev.h>
+#include <linux/completion.h>
+#include <linux/file.h>
 #include <linux/module.h>
 #include <linux/prandom.h>
 #include <linux/slab.h>
@@ -145,21 +147,296 @@ static void random_features(struct kunit *test)
 	}
 }
 
+/* A request takes three descriptors, and may not be longer than its ring (2.7.5.3.1). */
 static void every_queue_size(struct kunit *test)
 {
-	static const u16 odd[] = { 1, 2, 3, 5, 100, 1000 };
+	static const u16 odd[] = { 3, 5, 100, 1000 };
+	struct sim_options options = usual;
+	struct sim_device *sim;
 	unsigned int size;
 
-	for (size = 1; size <= SIM_QUEUE_SIZE_MAX; size *= 2)
+	for (size = 1; size < 3; size++) {
+		options.queue_size = size;
+		sim = sim_test_make(test, &options);
+		KUNIT_ASSERT_EQ(test, sim_plug(sim), 0);
+		KUNIT_EXPECT_FALSE(test, sim_test_live(sim));
+	}
+	for (size = 4; size <= SIM_QUEUE_SIZE_MAX; size *= 2)
 		with(test, FEATURES | SIM_RING_FEATURES, size);
 	for (size = 0; size < ARRAY_SIZE(odd); size++)
 		with(test, FEATURES | SIM_PACKED_FEATURES, odd[size]);
+}
+
+/* A rule or an act of the test's device, of which nothing else matters. */
+static void act(struct kunit *test, struct sim_device *sim, enum sim_op op, u64 value, s32 at)
+{
+	const struct sim_action action = {
+		.op = op, .queue = SIM_ALL_QUEUES, .at = at, .width = 1, .value = value,
+	};
+
+	KUNIT_ASSERT_EQ(test, sim_act(sim, &action), 0);
+}
+
+/**
+ * struct lie - what a device does to one request, and what the reader must see
+ * @name: for messages
+ * @op: rule
+ * @value: of the rule
+ * @err: what the read returns
+ */
+struct lie {
+	const char *name;
+	enum sim_op op;
+	u64 value;
+	int err;
+};
+
+/* Those after which the device must be as good as before. */
+static const struct lie harmless[] = {
+	{ "status IOERR", SIM_PATCH, VIRTIO_BLK_S_IOERR, -EIO },
+	{ "status UNSUPP", SIM_PATCH, VIRTIO_BLK_S_UNSUPP, -EOPNOTSUPP },
+	{ "status 4, of zones only", SIM_PATCH, 4, -EIO },
+	{ "status 255", SIM_PATCH, 255, -EIO },
+	{ "used length 0", SIM_LEN, 0, 0 },
+	{ "used length 2^32-1", SIM_LEN, U32_MAX, 0 },
+	{ "used length too long", SIM_LEN, SZ_64K, 0 },
+	{ "late", SIM_DELAY, 50, 0 },
+	{ "interrupts in a storm", SIM_IRQ_STORM, 200, 0 },
+};
+
+static void lies_about_a_request_stay_its_own(struct kunit *test)
+{
+	struct sim_device *sim = sim_test_plug(test, &usual);
+	struct io io;
+	size_t i;
+
+	io_begin(test, sim, &io);
+	for (i = 0; i < ARRAY_SIZE(harmless); i++) {
+		act(test, sim, harmless[i].op, harmless[i].value, -1);
+		KUNIT_EXPECT_EQ_MSG(test, submit(io.file, REQ_OP_READ, 0, io.in, SZ_4K),
+				    harmless[i].err, "%s", harmless[i].name);
+		KUNIT_EXPECT_EQ(test, submit(io.file, REQ_OP_WRITE, 8, io.out, SZ_4K), 0);
+		KUNIT_EXPECT_EQ(test, submit(io.file, REQ_OP_READ, 8, io.in, SZ_4K), 0);
+		KUNIT_EXPECT_EQ(test, memcmp(io.out, io.in, SZ_4K), 0);
+	}
+	io_end(&io);
+}
+
+/* Those that end the device: nobody can tell any more what it will do to memory. */
+static const struct lie fatal[] = {
+	{ "a buffer used twice", SIM_TWICE, 0, -EIO },
+	{ "an id never offered", SIM_ID, 77, -EIO },
+	{ "an id behind the ring", SIM_ID, 40000, -EIO },
+	{ "the used index jumps", SIM_USED_IDX, 5, -EIO },
+	{ "asks to be reset", SIM_NEEDS_RESET, 0, -EIO },
+	{ "gone", SIM_GONE, 0, -EIO },
+};
+
+/**
+ * struct flight - requests under way
+ * @left: not yet ended
+ * @bad: ended with an error
+ * @none: completed when none is left
+ */
+struct flight {
+	atomic_t left;
+	atomic_t bad;
+	struct completion none;
+};
+
+static void landed(struct bio *bio)
+{
+	struct flight *flight = bio->bi_private;
+
+	if (bio->bi_status)
+		atomic_inc(&flight->bad);
+	bio_put(bio);
+	if (atomic_dec_and_test(&flight->left))
+		complete(&flight->none);
+}
+
+static void take_off(struct flight *flight, struct file *file, void *data, unsigned int nr)
+{
+	unsigned int i;
+
+	atomic_set(&flight->left, nr);
+	atomic_set(&flight->bad, 0);
+	init_completion(&flight->none);
+	for (i = 0; i < nr; i++) {
+		struct bio *bio = bio_alloc(I_BDEV(file->f_mapping->host), 1, REQ_OP_READ,
+					    GFP_KERNEL);
+
+		/* Far from each other, so that nobody merges them. */
+		bio->bi_iter.bi_sector = 64 * i;
+		__bio_add_page(bio, virt_to_page(data), 512, offset_in_page(data));
+		bio->bi_private = flight;
+		bio->bi_end_io = landed;
+		submit_bio(bio);
+	}
+}
+
+static bool lands(struct flight *flight)
+{
+	return wait_for_completion_timeout(&flight->none, 60 * HZ);
+}
+
+static void lies_about_the_ring_end_the_disk_and_no_more(struct kunit *test)
+{
+	struct sim_device *sim;
+	struct flight flight;
+	struct io io;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(fatal); i++) {
+		kunit_info(test, "%s", fatal[i].name);
+		sim = sim_test_plug(test, &usual);
+		io_begin(test, sim, &io);
+		act(test, sim, fatal[i].op, fatal[i].value, 0);
+		take_off(&flight, io.file, io.in, 4);
+		KUNIT_EXPECT_TRUE(test, lands(&flight));
+		/* The last of them may have come before the lie: the next does not. */
+		KUNIT_EXPECT_EQ(test, submit(io.file, REQ_OP_READ, 0, io.in, SZ_4K), fatal[i].err);
+		io_end(&io);
+		data_moves(test, sim_test_plug(test, &usual));
+	}
+}
+
+static void order_of_answers_does_not_matter(struct kunit *test)
+{
+	struct sim_device *sim = sim_test_plug(test, &usual);
+	struct sim_action action = {
+		.op = SIM_REORDER, .queue = SIM_ALL_QUEUES, .count = 8, .value = 4,
+	};
+	struct flight flight;
+	struct io io;
+
+	io_begin(test, sim, &io);
+	KUNIT_EXPECT_EQ(test, sim_act(sim, &action), 0);
+	take_off(&flight, io.file, io.in, 8);
+	/* Two queues may have shared them unevenly. */
+	if (!wait_for_completion_timeout(&flight.none, HZ))
+		sim_forget(sim);
+	KUNIT_EXPECT_TRUE(test, !atomic_read(&flight.left) || lands(&flight));
+	KUNIT_EXPECT_EQ(test, atomic_read(&flight.bad), 0);
+	data_moves(test, sim);
+	io_end(&io);
+}
+
+static void a_lost_interrupt_delays_and_no_more(struct kunit *test)
+{
+	struct sim_device *sim = sim_test_plug(test, &usual);
+	struct flight flight;
+	struct io io;
+
+	io_begin(test, sim, &io);
+	act(test, sim, SIM_IRQ_DROP, 0, 0);
+	take_off(&flight, io.file, io.in, 1);
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(sim->nr_rules == 0, 5000));
+	act(test, sim, SIM_IRQ, 0, 0);
+	KUNIT_EXPECT_TRUE(test, lands(&flight));
+	KUNIT_EXPECT_EQ(test, atomic_read(&flight.bad), 0);
+	io_end(&io);
+	data_moves(test, sim);
+}
+
+static void no_request_outlives_its_device(struct kunit *test)
+{
+	struct sim_device *sim;
+	struct flight flight;
+	unsigned int i;
+	struct io io;
+
+	/* Held back and unplugged, which takes the driver's patience; or lost and pulled out. */
+	for (i = 0; i < 2; i++) {
+		sim = sim_test_plug(test, &usual);
+		io_begin(test, sim, &io);
+		act(test, sim, i ? SIM_DROP : SIM_HOLD, 0, 0);
+		act(test, sim, i ? SIM_DROP : SIM_HOLD, 0, 0);
+		take_off(&flight, io.file, io.in, 2);
+		KUNIT_EXPECT_TRUE(test, sim_test_wait(sim->nr_rules == 0, 5000));
+		sim_test_unplug(test, i);
+		KUNIT_EXPECT_TRUE(test, lands(&flight));
+		KUNIT_EXPECT_EQ(test, atomic_read(&flight.bad), 2);
+		io_end(&io);
+	}
+	data_moves(test, sim_test_plug(test, &usual));
+}
+
+static void interrupts_at_odd_times_do_nothing(struct kunit *test)
+{
+	struct sim_device *sim = sim_test_make(test, &usual);
+	unsigned int i;
+
+	for (i = 0; i < 3; i++) {
+		act(test, sim, SIM_IRQ_EARLY, 0, 0);
+		act(test, sim, SIM_IRQ_LATE, 0, 0);
+	}
+	KUNIT_ASSERT_EQ(test, sim_plug(sim), 0);
+	for (i = 0; i < 20; i++) {
+		act(test, sim, SIM_IRQ, 0, 0);
+		act(test, sim, SIM_CONFIG_IRQ, 0, 0);
+	}
+	data_moves(test, sim);
+}
+
+/* Each field of config space with each of these, before the driver has seen it. */
+static void a_config_space_of_nonsense_is_refused_or_bounded(struct kunit *test)
+{
+	static const u64 nonsense[] = { 0, 1, 513, 0x7fffffff, U64_MAX };
+	struct sim_device *sim;
+	unsigned int at, i;
+	__le64 value;
+
+	for (at = 0; at < sizeof(struct virtio_blk_config); at += 4) {
+		for (i = 0; i < ARRAY_SIZE(nonsense); i++) {
+			sim = sim_test_make(test, &usual);
+			value = cpu_to_le64(nonsense[i]);
+			sim_config_write(sim, at, &value, at ? 4 : 8, false);
+			KUNIT_ASSERT_EQ(test, sim_plug(sim), 0);
+			/* What is left is the capacity of a disk that can be used. */
+			if (at && sim_test_live(sim))
+				data_moves(test, sim);
+		}
+	}
+	data_moves(test, sim_test_plug(test, &usual));
+}
+
+static u64 size_of(const struct io *io)
+{
+	return bdev_nr_sectors(I_BDEV(io->file->f_mapping->host));
+}
+
+static void a_capacity_that_changes_is_followed(struct kunit *test)
+{
+	static const u64 sectors[] = { 16, 0, 1ULL << 62, U64_MAX, 8192 };
+	struct sim_device *sim = sim_test_plug(test, &usual);
+	struct sim_action action = { .op = SIM_CONFIG, .width = 8 };
+	struct io io;
+	size_t i;
+
+	io_begin(test, sim, &io);
+	for (i = 0; i < ARRAY_SIZE(sectors); i++) {
+		action.value = sectors[i];
+		KUNIT_EXPECT_EQ(test, sim_act(sim, &action), 0);
+		if (sectors[i] < U32_MAX)
+			KUNIT_EXPECT_TRUE(test, sim_test_wait(size_of(&io) == sectors[i], 5000));
+	}
+	io_end(&io);
+	data_moves(test, sim);
 }
 
 static struct kunit_case blk_ring_cases[] = {
 	KUNIT_CASE(each_feature_off_and_alone),
 	KUNIT_CASE(random_features),
 	KUNIT_CASE(every_queue_size),
+	KUNIT_CASE(lies_about_a_request_stay_its_own),
+	KUNIT_CASE(lies_about_the_ring_end_the_disk_and_no_more),
+	KUNIT_CASE(order_of_answers_does_not_matter),
+	KUNIT_CASE(a_lost_interrupt_delays_and_no_more),
+	KUNIT_CASE(no_request_outlives_its_device),
+	KUNIT_CASE(interrupts_at_odd_times_do_nothing),
+	KUNIT_CASE(a_config_space_of_nonsense_is_refused_or_bounded),
+	KUNIT_CASE(a_capacity_that_changes_is_followed),
 	{}
 };
 

@@ -103,6 +103,17 @@ static inline struct sim_device *sim_test_make(struct kunit *test,
 }
 
 /**
+ * sim_test_live() - does a driver have the device?
+ * @sim: the device
+ */
+static inline bool sim_test_live(struct sim_device *sim)
+{
+	u8 status = READ_ONCE(sim->status);
+
+	return (status & VIRTIO_CONFIG_S_DRIVER_OK) && !(status & VIRTIO_CONFIG_S_FAILED);
+}
+
+/**
  * sim_test_plug() - make a device and plug it
  * @test: the test
  * @options: what device
@@ -115,19 +126,9 @@ static inline struct sim_device *sim_test_plug(struct kunit *test,
 	struct sim_device *sim = sim_test_make(test, options);
 
 	KUNIT_ASSERT_EQ(test, sim_plug(sim), 0);
-	KUNIT_ASSERT_TRUE(test, READ_ONCE(sim->status) & VIRTIO_CONFIG_S_DRIVER_OK);
+	KUNIT_ASSERT_TRUE_MSG(test, sim_test_live(sim), "features %#llx, queue size %u",
+			      options->features, options->queue_size);
 	return sim;
-}
-
-/**
- * sim_test_live() - does a driver have the device?
- * @sim: the device
- */
-static inline bool sim_test_live(struct sim_device *sim)
-{
-	u8 status = READ_ONCE(sim->status);
-
-	return (status & VIRTIO_CONFIG_S_DRIVER_OK) && !(status & VIRTIO_CONFIG_S_FAILED);
 }
 
 /**

@@ -75,6 +75,8 @@ void sim_violation(struct sim_device *sim, const char *format, ...)
 	unsigned long flags;
 	va_list args;
 
+	if (READ_ONCE(sim->lied))
+		return;
 	spin_lock_irqsave(&sim->violation_lock, flags);
 	if (!sim->violations++) {
 		va_start(args, format);

@@ -5,11 +5,14 @@
  */
 #include <linux/cpumask.h>
 #include <linux/delay.h>
+#include <linux/irqflags.h>
 
 #include "core.h"
 
 static void sim_irq_handle(struct sim_irq *irq)
 {
+	/* As those of a real device may be: lockdep judges locks by it. */
+	lockdep_hardirq_threaded();
 	clear_bit(0, &irq->pending);
 	/* Not pending any more before we look at what it is about. */
 	smp_mb__after_atomic();

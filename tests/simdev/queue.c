@@ -371,6 +371,7 @@ int sim_queue_act(struct sim_queue *queue, const struct sim_action *action)
 		sim_queue_release(queue);
 		break;
 	case SIM_USED_IDX:
+		WRITE_ONCE(queue->sim->lied, true);
 		queue->ring->skew(queue, action->value);
 		sim_irq_raise(&queue->irq);
 		break;

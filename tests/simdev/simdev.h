@@ -433,6 +433,8 @@ struct sim_config_write {
  * @plugged: registered on the bus
  * @prepared: the virtio core may be told of config changes
  * @ready: DRIVER_OK was seen by @thread
+ * @lied: the script has lied about a ring since the last reset; what the driver makes of
+ *	it is not held against it
  * @rules: actions that wait for events
  * @nr_rules: entries of @rules
  * @stats: what happened
@@ -470,6 +472,7 @@ struct sim_device {
 	bool plugged;
 	bool prepared;
 	bool ready;
+	bool lied;
 	struct sim_action rules[SIM_RULES_MAX];
 	unsigned int nr_rules;
 	struct sim_stats stats;

@@ -173,6 +173,7 @@ static void sim_reset(struct virtio_device *vdev)
 	mutex_lock(&sim->lock);
 	sim->stats.resets++;
 	sim->ready = false;
+	WRITE_ONCE(sim->lied, false);
 	WRITE_ONCE(sim->status, 0);
 	if (sim->model->reset)
 		sim->model->reset(sim, NULL);

@@ -675,6 +675,9 @@ def test_function_reset_beside_unbinding(lab, take):
     """Resets while the device changes hands all the time: it works afterwards."""
     guest = ready(lab, take)
     device, = binding.devices(guest, "console")
+    # The core's reset_done sets status bits beside an unbind that has just cleared them.
+    for line in (r"virtio_dev_remove", r"Call Trace"):
+        guest.allow(line, reason="the core warns of a status that the core itself has set")
     # Within a reset the device shows no features: then it cannot be bound, and is tried again.
     loop = guest.start_command(
         "cd /sys/bus/virtio/drivers/virtio_console_rh; exec {nap}<> <(:); "

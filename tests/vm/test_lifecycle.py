@@ -156,7 +156,7 @@ def test_bind_unbind_100_times_under_load(lab, driver):
     with load(guest, exercises):
         loops = {kind: guest.start_command(BIND_LOOP.format(
             driver=binding.driver_name(kind, driver), device=exercise.device(guest).name,
-            rounds=rounds), timeout=900) for kind, exercise in exercises.items()}
+            rounds=rounds), timeout=1800) for kind, exercise in exercises.items()}
         ended = {kind: running.wait() for kind, running in loops.items()}
     assert all(result.ok for result in ended.values()), ended
     assert drivers(guest) == {kind: binding.driver_name(kind, driver) for kind in KINDS}
