@@ -42,30 +42,6 @@ enum vnet_slot_state {
 	SLOT_LOST,		/* the device was reset under the waiter */
 };
 
-static struct vnet_ctrl_slot *slot_take(struct vnet_ctrl *ctrl)
-{
-	struct vnet_ctrl_slot *slot = NULL;
-	unsigned int i;
-
-	spin_lock(&ctrl->lock);
-	for (i = 0; i < VNET_CTRL_SLOTS; i++) {
-		if (ctrl->slot[i].state == SLOT_FREE) {
-			slot = &ctrl->slot[i];
-			slot->state = SLOT_TAKEN;
-			break;
-		}
-	}
-	spin_unlock(&ctrl->lock);
-	return slot;
-}
-
-static void slot_put(struct vnet_ctrl *ctrl, struct vnet_ctrl_slot *slot)
-{
-	spin_lock(&ctrl->lock);
-	slot->state = SLOT_FREE;
-	spin_unlock(&ctrl->lock);
-}
-
 /* Takes back what the device has answered, whoever waits for it. */
 static void reap(struct vnet_ctrl *ctrl)
 {
@@ -86,6 +62,32 @@ static void reap(struct vnet_ctrl *ctrl)
 			slot->state = SLOT_ANSWERED;
 		}
 	}
+}
+
+static struct vnet_ctrl_slot *slot_take(struct vnet_ctrl *ctrl)
+{
+	struct vnet_ctrl_slot *slot = NULL;
+	unsigned int i;
+
+	spin_lock(&ctrl->lock);
+	/* Of all that timed out, one may be answered now, and nobody else would look. */
+	reap(ctrl);
+	for (i = 0; i < VNET_CTRL_SLOTS; i++) {
+		if (ctrl->slot[i].state == SLOT_FREE) {
+			slot = &ctrl->slot[i];
+			slot->state = SLOT_TAKEN;
+			break;
+		}
+	}
+	spin_unlock(&ctrl->lock);
+	return slot;
+}
+
+static void slot_put(struct vnet_ctrl *ctrl, struct vnet_ctrl_slot *slot)
+{
+	spin_lock(&ctrl->lock);
+	slot->state = SLOT_FREE;
+	spin_unlock(&ctrl->lock);
 }
 
 /* Gives a filled slot to the device; on failure it stays with the caller. */
@@ -111,7 +113,9 @@ static int submit(struct vnet_ctrl *ctrl, struct vnet_ctrl_slot *slot, size_t le
 	vq = ctrl->vq;
 	if (vq) {
 		reap(ctrl);
-		err = virtqueue_add_sgs(vq, sgs, out, 1, slot, GFP_ATOMIC);
+		/* The core warns of a command that is longer than the ring. */
+		err = out < virtqueue_get_vring_size(vq) ?
+		      virtqueue_add_sgs(vq, sgs, out, 1, slot, GFP_ATOMIC) : -ENOSPC;
 	}
 	if (!err) {
 		slot->state = SLOT_SENT;

@@ -97,18 +97,21 @@ static int post(struct vnet_txq *txq, struct sk_buff *skb)
 	n = map_packet(txq, skb);
 	if (n < 0)
 		return n;
-	err = virtqueue_add_outbuf(txq->vq, txq->sg, n, skb, GFP_ATOMIC);
+	/* A packet of more pieces than the ring has entries: the core would warn. */
+	err = -ENOSPC;
+	if (likely(n <= txq->ring))
+		err = virtqueue_add_outbuf(txq->vq, txq->sg, n, skb, GFP_ATOMIC);
 	if (err != -ENOSPC || n <= 2)
 		return err;
 
-	/* A ring that is smaller than the packet has pieces, and no indirection. */
 	if (skb_linearize(skb))
 		return -ENOMEM;
 	vnet_tx_count(txq, VNET_TX_LINEARIZED, 1);
 	n = map_packet(txq, skb);
 	if (n < 0)
 		return n;
-	return virtqueue_add_outbuf(txq->vq, txq->sg, n, skb, GFP_ATOMIC);
+	return n <= txq->ring ? virtqueue_add_outbuf(txq->vq, txq->sg, n, skb, GFP_ATOMIC) :
+				-ENOSPC;
 }
 
 /*

@@ -38,7 +38,8 @@ void *sim_memory(struct sim_queue *queue, u64 address, u64 len);
  * @available: is there a buffer?
  * @pop: takes the next buffer, which is there; false if it breaks the rules
  * @push: makes a buffer used; @descs is what it took of a packed ring
- * @wants_irq: the driver wants to hear of the last push
+ * @show: lets the driver see what was pushed since the last time
+ * @wants_irq: the driver wants to hear of one of these @entries, which took @descs
  * @listen: the driver is to notify of new buffers, or not
  * @skew: see SIM_USED_IDX
  *
@@ -49,7 +50,8 @@ struct sim_ring {
 	bool (*available)(struct sim_queue *queue);
 	bool (*pop)(struct sim_queue *queue, struct sim_walk *walk);
 	void (*push)(struct sim_queue *queue, u32 id, u32 len, unsigned int descs);
-	bool (*wants_irq)(struct sim_queue *queue, unsigned int descs);
+	void (*show)(struct sim_queue *queue);
+	bool (*wants_irq)(struct sim_queue *queue, unsigned int entries, unsigned int descs);
 	void (*listen)(struct sim_queue *queue, bool on);
 	void (*skew)(struct sim_queue *queue, u16 by);
 };

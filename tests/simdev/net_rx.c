@@ -295,7 +295,11 @@ static void fill(struct sim_net_dev *net, struct sim_queue *queue, struct sim_ne
 		at = 0;
 	}
 
-	/* Not before all of them are complete: the first says how many there are. */
+	/*
+	 * VIRTIO 1.3, 5.1.6.4: used together, as the first says how many there are. A
+	 * driver that polls would miss the others, and take them for packets.
+	 */
+	sim_use_together(queue, true);
 	for (i = 0, done = 0; i < n; i++) {
 		chain = list_first_entry(&nq->chains, struct sim_chain, node);
 		list_del(&chain->node);
@@ -305,6 +309,7 @@ static void fill(struct sim_net_dev *net, struct sim_queue *queue, struct sim_ne
 		done += part;
 		sim_use(queue, chain, part);
 	}
+	sim_use_together(queue, false);
 }
 
 /* Gives a packet to the driver; -EAGAIN if there is no room for it now. */

@@ -99,9 +99,13 @@ static void packed_push(struct sim_queue *queue, u32 id, u32 len, unsigned int d
 		flags |= BIT(VRING_PACKED_DESC_F_AVAIL) | BIT(VRING_PACKED_DESC_F_USED);
 	slot->id = cpu_to_le16(id);
 	slot->len = cpu_to_le32(len);
-	/* What it says before the flags that make it used. */
-	smp_wmb();
-	WRITE_ONCE(slot->flags, cpu_to_le16(flags));
+	if (!queue->unseen) {
+		queue->first = queue->next_used;
+		queue->first_flags = flags;
+	} else {
+		/* The driver stops at the first, which is not used yet. */
+		WRITE_ONCE(slot->flags, cpu_to_le16(flags));
+	}
 	queue->next_used += descs;
 	if (queue->next_used >= queue->num) {
 		queue->next_used -= queue->num;
@@ -109,7 +113,14 @@ static void packed_push(struct sim_queue *queue, u32 id, u32 len, unsigned int d
 	}
 }
 
-static bool packed_wants_irq(struct sim_queue *queue, unsigned int descs)
+static void packed_show(struct sim_queue *queue)
+{
+	/* All that they say before the flags that make the first one used. */
+	smp_wmb();
+	WRITE_ONCE(packed_slot(queue, queue->first)->flags, cpu_to_le16(queue->first_flags));
+}
+
+static bool packed_wants_irq(struct sim_queue *queue, unsigned int entries, unsigned int descs)
 {
 	const struct vring_packed_desc_event *driver = queue->driver;
 	u16 old = queue->next_used - descs;
@@ -156,6 +167,7 @@ const struct sim_ring sim_packed_ring = {
 	.available = packed_available,
 	.pop = packed_pop,
 	.push = packed_push,
+	.show = packed_show,
 	.wants_irq = packed_wants_irq,
 	.listen = packed_listen,
 	.skew = packed_skew,

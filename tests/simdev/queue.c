@@ -48,6 +48,14 @@ void sim_queue_exit(struct sim_queue *queue)
 	sim_irq_exit(&queue->irq);
 }
 
+static void sim_unseen_clear(struct sim_queue *queue)
+{
+	queue->unseen = 0;
+	queue->unseen_descs = 0;
+	queue->mute = false;
+	queue->storm = 0;
+}
+
 /**
  * sim_queue_enable() - the device may use the ring
  * @queue: a queue whose virtqueue is new, or was reset
@@ -70,6 +78,7 @@ int sim_queue_enable(struct sim_queue *queue)
 	queue->driver = phys_to_virt(virtqueue_get_avail_addr(vq));
 	queue->device = phys_to_virt(virtqueue_get_used_addr(vq));
 	queue->ring->start(queue);
+	sim_unseen_clear(queue);
 	queue->enabled = true;
 	return 0;
 }
@@ -196,23 +205,37 @@ void sim_chain_drop(struct sim_chain *chain)
 }
 EXPORT_SYMBOL_GPL(sim_chain_drop);
 
+/* Lets the driver see, and hear of, what was pushed. */
+static void sim_show(struct sim_queue *queue)
+{
+	if (!queue->unseen)
+		return;
+	queue->ring->show(queue);
+	if (queue->ring->wants_irq(queue, queue->unseen, queue->unseen_descs) && !queue->mute)
+		sim_irq_raise(&queue->irq);
+	sim_irq_storm(&queue->irq, queue->storm);
+	sim_unseen_clear(queue);
+}
+
 static void sim_push(struct sim_queue *queue, struct sim_chain *chain)
 {
 	unsigned int times;
-	bool wanted = false;
 
 	__clear_bit(chain->id, queue->outstanding);
 	for (times = 0; times < chain->pushes; times++) {
 		queue->ring->push(queue, chain->push_id, chain->push_len, chain->descs);
-		wanted |= queue->ring->wants_irq(queue, chain->descs);
+		queue->unseen++;
+		queue->unseen_descs += chain->descs;
 	}
 	queue->used++;
 	queue->sim->stats.used++;
-	if (wanted && chain->irqs >= 0)
-		sim_irq_raise(&queue->irq);
-	if (chain->irqs > 0)
-		sim_irq_storm(&queue->irq, chain->irqs);
+	if (chain->irqs < 0)
+		queue->mute = true;
+	else
+		queue->storm += chain->irqs;
 	sim_chain_drop(chain);
+	if (!queue->together)
+		sim_show(queue);
 }
 
 /* Held buffers go out in the order of their completion, or backwards. */
@@ -255,6 +278,24 @@ void sim_use(struct sim_queue *queue, struct sim_chain *chain, u32 len)
 	}
 }
 EXPORT_SYMBOL_GPL(sim_use);
+
+/**
+ * sim_use_together() - have the driver see several used buffers at once
+ * @queue: the queue
+ * @on: false shows what sim_use() was called for since it was true
+ *
+ * For what takes several buffers, and must not be seen in part.
+ *
+ * Context: under the device's lock, which is held from one call to the other.
+ */
+void sim_use_together(struct sim_queue *queue, bool on)
+{
+	lockdep_assert_held(&queue->sim->lock);
+	queue->together = on;
+	if (!on)
+		sim_show(queue);
+}
+EXPORT_SYMBOL_GPL(sim_use_together);
 
 /**
  * sim_queue_release() - use all buffers that the script holds

@@ -119,13 +119,19 @@ static void split_push(struct sim_queue *queue, u32 id, u32 len, unsigned int de
 
 	elem->id = put32(queue, id);
 	elem->len = put32(queue, len);
-	/* The entry before the index that covers it. */
-	smp_wmb();
 	queue->next_used++;
+}
+
+static void split_show(struct sim_queue *queue)
+{
+	struct vring_used *used = queue->device;
+
+	/* The entries before the index that covers them. */
+	smp_wmb();
 	WRITE_ONCE(used->idx, put16(queue, queue->next_used));
 }
 
-static bool split_wants_irq(struct sim_queue *queue, unsigned int descs)
+static bool split_wants_irq(struct sim_queue *queue, unsigned int entries, unsigned int descs)
 {
 	struct vring_avail *avail = queue->driver;
 
@@ -134,7 +140,7 @@ static bool split_wants_irq(struct sim_queue *queue, unsigned int descs)
 	if (!sim_has(queue->sim, VIRTIO_RING_F_EVENT_IDX))
 		return !(get16(queue, avail->flags) & VRING_AVAIL_F_NO_INTERRUPT);
 	return vring_need_event(get16(queue, *split_used_event(queue)), queue->next_used,
-				queue->next_used - 1);
+				queue->next_used - entries);
 }
 
 static void split_listen(struct sim_queue *queue, bool on)
@@ -162,6 +168,7 @@ const struct sim_ring sim_split_ring = {
 	.available = split_available,
 	.pop = split_pop,
 	.push = split_push,
+	.show = split_show,
 	.wants_irq = split_wants_irq,
 	.listen = split_listen,
 	.skew = split_skew,

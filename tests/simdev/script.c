@@ -102,6 +102,8 @@ static bool sim_rule_apply(struct sim_queue *queue, struct sim_chain *chain,
 	case SIM_DELAY:
 		chain->due = jiffies + msecs_to_jiffies(rule->value);
 		list_add_tail(&chain->node, &queue->delayed);
+		/* The thread sleeps until the earliest that it knows of. */
+		sim_wake(queue->sim);
 		return false;
 	case SIM_HOLD:
 		list_add_tail(&chain->node, &queue->held);

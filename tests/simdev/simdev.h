@@ -258,6 +258,7 @@ struct sim_chain {
 struct sim_chain *sim_pop(struct sim_queue *queue);
 bool sim_available(struct sim_queue *queue);
 void sim_use(struct sim_queue *queue, struct sim_chain *chain, u32 len);
+void sim_use_together(struct sim_queue *queue, bool on);
 void sim_chain_drop(struct sim_chain *chain);
 void sim_wake(struct sim_device *sim);
 size_t sim_chain_read(const struct sim_chain *chain, size_t at, void *to, size_t len);
@@ -357,6 +358,13 @@ struct sim_ring;
  * @next_used: next entry to write: used index, or slot
  * @avail_wrap: wrap counter (packed)
  * @used_wrap: wrap counter (packed)
+ * @together: what is pushed is shown to the driver later
+ * @unseen: entries pushed that the driver has not been shown
+ * @unseen_descs: descriptors of those
+ * @first: slot of the first of them (packed)
+ * @first_flags: its flags, which make them all visible
+ * @mute: no interrupt for them, though the driver asks for one
+ * @storm: interrupts on top
  * @outstanding: bitmap of buffer IDs that the device has
  * @held: chains that SIM_HOLD keeps, in order of completion
  * @reordered: chains that SIM_REORDER keeps
@@ -381,6 +389,13 @@ struct sim_queue {
 	u16 next_used;
 	bool avail_wrap;
 	bool used_wrap;
+	bool together;
+	unsigned int unseen;
+	unsigned int unseen_descs;
+	u16 first;
+	u16 first_flags;
+	bool mute;
+	unsigned int storm;
 	unsigned long *outstanding;
 	struct list_head held;
 	struct list_head reordered;

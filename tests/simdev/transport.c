@@ -125,8 +125,9 @@ EXPORT_SYMBOL_GPL(sim_config_write);
 static u8 sim_get_status(struct virtio_device *vdev)
 {
 	struct sim_device *sim = to_sim(vdev);
+	u8 status = READ_ONCE(sim->status);
 
-	return READ_ONCE(sim->gone) ? 0xff : READ_ONCE(sim->status);
+	return READ_ONCE(sim->gone) && status ? 0xff : status;
 }
 
 static bool sim_features_ok(struct sim_device *sim)
@@ -234,6 +235,9 @@ static void sim_del_vq(struct sim_queue *queue)
 	mutex_lock(&sim->lock);
 	if (queue->enabled && sim->ready && !sim->gone)
 		sim_violation(sim, "queue %u: deleted while the device uses it", queue->index);
+	/* A device that was pulled out is not reset before. */
+	if (sim->model->reset)
+		sim->model->reset(sim, queue);
 	sim_queue_disable(queue);
 	vq = queue->vq;
 	WRITE_ONCE(queue->vq, NULL);
@@ -250,6 +254,9 @@ static void sim_del_vqs(struct virtio_device *vdev)
 
 	for (i = 0; i < sim->nr_queues; i++)
 		sim_del_vq(&sim->queues[i]);
+	/* No driver resets a device that is absent, and the core warns if one did not. */
+	if (READ_ONCE(sim->gone))
+		WRITE_ONCE(sim->status, 0);
 }
 
 /* The size of a virtqueue; a split ring's is a power of two. */

@@ -56,8 +56,6 @@ static unsigned long sim_work(struct sim_device *sim)
 		bitmap_zero(sim->kicked, SIM_QUEUES_MAX);
 		return next;
 	}
-	for (i = 0; i < sim->nr_queues; i++)
-		next = sim_queue_due(&sim->queues[i], next);
 	for_each_set_bit(i, sim->kicked, sim->nr_queues) {
 		clear_bit(i, sim->kicked);
 		/* Not kicked any more before we look into the ring. */
@@ -66,6 +64,9 @@ static unsigned long sim_work(struct sim_device *sim)
 	}
 	if (woken && sim->model->work)
 		sim->model->work(sim);
+	/* Last, as a buffer that was taken just now may be delayed too. */
+	for (i = 0; i < sim->nr_queues; i++)
+		next = sim_queue_due(&sim->queues[i], next);
 	return next;
 }
 

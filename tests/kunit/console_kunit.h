@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * For the suites of virtio_console_rh on the simulated device: a console and its
+ * ports, with both of their ends. All bytes go through the files that programs have,
+ * /dev/hvc0 and /dev/vportNpM.
+ */
+#ifndef VRH_CONSOLE_KUNIT_H
+#define VRH_CONSOLE_KUNIT_H
+
+#include <linux/completion.h>
+#include <linux/kthread.h>
+#include <linux/poll.h>
+#include <linux/random.h>
+#include <linux/seq_file.h>
+#include <linux/tty.h>
+#include <linux/uio.h>
+#include <linux/virtio_console.h>
+#include <linux/virtio_ids.h>
+
+#include "sim_kunit.h"
+#include "tests/simdev/sim_console.h"
+
+#define SIZE		BIT_ULL(VIRTIO_CONSOLE_F_SIZE)
+#define MULTIPORT	BIT_ULL(VIRTIO_CONSOLE_F_MULTIPORT)
+/* The driver leaves the last one alone. */
+#define FEATURES	(SIZE | MULTIPORT | BIT_ULL(VIRTIO_CONSOLE_F_EMERG_WRITE))
+
+/* Port 0 of every device is a console; here all others are serial ports. */
+#define CONSOLE		0
+#define PORT		1
+#define CTRL_RX		2
+#define CTRL_TX		3
+#define PORT_RX		4
+#define PORT_TX		5
+
+/* What the driver gives the device to fill at a time, and more than that. */
+#define BUFFER		4096
+#define BYTES		6000
+
+#define ON(id, what)	((id) | (u64)(what) << 32)
+#define HUNG_UP		(EPOLLHUP | EPOLLERR)
+
+/* Cases run one at a time. */
+static u8 sent[BYTES] __maybe_unused;
+static u8 got[BYTES] __maybe_unused;
+
+/**
+ * struct end - the guest's end of a port
+ * @sim: the device, which has the other one
+ * @id: of the port
+ * @file: opened with O_NONBLOCK
+ */
+struct end {
+	struct sim_device *sim;
+	u32 id;
+	struct file *file;
+};
+
+/* The device */
+
+static inline void act(struct kunit *test, struct sim_device *sim, unsigned int op, u64 value)
+{
+	const struct sim_action action = {
+		.op = op, .queue = SIM_ALL_QUEUES, .width = 1, .value = value,
+	};
+
+	KUNIT_EXPECT_EQ(test, sim_act(sim, &action), 0);
+}
+
+static inline void rule(struct kunit *test, struct sim_device *sim, enum sim_op op, u16 queue,
+			u64 value, u32 count)
+{
+	const struct sim_action action = {
+		.op = op, .queue = queue, .width = 1, .value = value, .count = count,
+	};
+
+	KUNIT_EXPECT_EQ(test, sim_act(sim, &action), 0);
+}
+
+/* Waits until every rule has met its event. */
+static inline void applied(struct kunit *test, struct sim_device *sim)
+{
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(!READ_ONCE(sim->nr_rules), 5000));
+}
+
+/* A serial port with somebody on the host's side. */
+static inline void add_port(struct kunit *test, struct sim_device *sim, u32 id, const void *name,
+			    u16 len)
+{
+	const struct sim_action action = {
+		.op = SIM_CONSOLE_ADD, .value = id, .bytes = name, .len = len,
+	};
+
+	KUNIT_EXPECT_EQ(test, sim_act(sim, &action), 0);
+	act(test, sim, SIM_CONSOLE_HOSTOPEN, ON(id, 1));
+}
+
+static inline struct sim_device *make(struct kunit *test, u64 features, u32 size, u32 ports)
+{
+	const struct sim_options options = {
+		.id = VIRTIO_ID_CONSOLE,
+		.features = features,
+		.queue_size = size,
+		.ports = ports,
+	};
+	struct sim_device *sim = sim_test_make(test, &options);
+	u32 id;
+
+	for (id = PORT; (features & MULTIPORT) && id < ports; id++)
+		add_port(test, sim, id, NULL, 0);
+	return sim;
+}
+
+static inline void plug(struct kunit *test, struct sim_device *sim)
+{
+	KUNIT_ASSERT_EQ(test, sim_plug(sim), 0);
+	KUNIT_ASSERT_TRUE(test, sim_test_live(sim));
+	KUNIT_ASSERT_STREQ(test, sim->vdev.dev.driver->name, "virtio_console_rh");
+}
+
+/* With a console and a port. */
+static inline struct sim_device *usual(struct kunit *test)
+{
+	struct sim_device *sim = make(test, FEATURES | SIM_RING_FEATURES, 64, 2);
+
+	plug(test, sim);
+	return sim;
+}
+
+static inline struct sim_console_port_state state(struct sim_device *sim, u32 id)
+{
+	struct sim_console_port_state state = {};
+
+	sim_console_port_state(sim, id, &state);
+	return state;
+}
+
+/* Input of a port, which is in buffers that were used when this returns. */
+static inline void say(struct kunit *test, const struct end *end, const void *bytes, size_t len)
+{
+	KUNIT_EXPECT_EQ(test, sim_console_push(end->sim, end->id, bytes, len), len);
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(!state(end->sim, end->id).waiting, 5000));
+}
+
+/* The guest */
+
+/* A line of one of the driver's files below debugfs. */
+static inline u64 counter(struct kunit *test, struct sim_device *sim, const char *which,
+			  const char *name)
+{
+	static char text[1024];
+	struct kvec vec = { .iov_base = text, .iov_len = sizeof(text) - 1 };
+	struct iov_iter iter;
+	struct kiocb kiocb;
+	struct file *file;
+	char path[96];
+	char *line;
+	u64 value = 0;
+
+	snprintf(path, sizeof(path), "sys/kernel/debug/virtio_console_rh/%s/%s",
+		 dev_name(&sim->vdev.dev), which);
+	file = sim_test_open(path, O_RDONLY);
+	KUNIT_ASSERT_FALSE_MSG(test, IS_ERR(file), "%s", path);
+	memset(text, 0, sizeof(text));
+	iov_iter_kvec(&iter, ITER_DEST, &vec, 1, vec.iov_len);
+	init_sync_kiocb(&kiocb, file);
+	KUNIT_EXPECT_GT(test, seq_read_iter(&kiocb, &iter), 0);
+	filp_close(file, NULL);
+	flush_delayed_fput();
+	line = strstr(text, name);
+	KUNIT_ASSERT_NOT_NULL_MSG(test, line, "%s of %s", name, path);
+	if (sscanf(line + strlen(name), ": %llu", &value) != 1)
+		KUNIT_FAIL(test, "%s of %s has no value", name, path);
+	return value;
+}
+
+static inline u64 port_counter(struct kunit *test, const struct end *end, const char *name)
+{
+	char which[24];
+
+	snprintf(which, sizeof(which), "vport%dp%u", end->sim->vdev.index, end->id);
+	return counter(test, end->sim, which, name);
+}
+
+static inline bool ctrl_counts(struct kunit *test, struct sim_device *sim, const char *name, u64 n)
+{
+	return sim_test_wait(counter(test, sim, "control", name) == n, 5000);
+}
+
+/* Bytes of all values, and nothing echoed before the first one. */
+static inline void make_raw(struct tty_struct *tty)
+{
+	struct ktermios raw = tty->termios;
+
+	raw.c_iflag = 0;
+	raw.c_oflag = 0;
+	raw.c_lflag = 0;
+	raw.c_cc[VMIN] = 1;
+	raw.c_cc[VTIME] = 0;
+	tty_set_termios(tty, &raw);
+}
+
+static inline struct tty_struct *tty_of(const struct end *end)
+{
+	const struct tty_file_private *private = end->file->private_data;
+
+	return private->tty;
+}
+
+static inline void end_path(const struct end *end, char *path, size_t size)
+{
+	if (end->id == CONSOLE)
+		snprintf(path, size, "dev/hvc0");
+	else
+		snprintf(path, size, "dev/vport%dp%u", end->sim->vdev.index, end->id);
+}
+
+static inline struct end open_end(struct kunit *test, struct sim_device *sim, u32 id)
+{
+	struct end end = { .sim = sim, .id = id };
+	char path[32];
+
+	end_path(&end, path, sizeof(path));
+	/* The device has to name its ports first, and devtmpfs has a thread of its own. */
+	sim_test_wait(!IS_ERR(end.file = sim_test_open(path, O_RDWR | O_NONBLOCK | O_NOCTTY)),
+		      5000);
+	KUNIT_ASSERT_FALSE_MSG(test, IS_ERR(end.file), "%s", path);
+	if (id == CONSOLE)
+		make_raw(tty_of(&end));
+	/* Until both sides have heard of each other nothing moves. */
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(!(vfs_poll(end.file, NULL) & EPOLLHUP), 20000));
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(state(sim, id).guest_open, 5000));
+	return end;
+}
+
+static inline void shut(struct end *end)
+{
+	filp_close(end->file, NULL);
+	flush_delayed_fput();
+}
+
+static inline ssize_t put_once(const struct end *end, const void *bytes, size_t len)
+{
+	loff_t pos = 0;
+
+	return kernel_write(end->file, bytes, len, &pos);
+}
+
+static inline ssize_t get_once(const struct end *end, void *bytes, size_t len)
+{
+	loff_t pos = 0;
+
+	return kernel_read(end->file, bytes, len, &pos);
+}
+
+/* All of it, or as much as goes until nothing goes for a while. */
+static inline size_t move(const struct end *end, u8 *bytes, size_t len, bool put)
+{
+	unsigned long last = jiffies;
+	size_t done = 0;
+	ssize_t n;
+
+	while (done < len && time_before(jiffies, last + 2 * HZ)) {
+		n = put ? put_once(end, bytes + done, len - done) :
+			  get_once(end, bytes + done, len - done);
+		/* A port whose PORT_OPEN is on its way looks closed by the host: 0. */
+		if (n < 0 && n != -EAGAIN)
+			break;
+		if (n > 0) {
+			last = jiffies;
+			done += n;
+		} else {
+			usleep_range(500, 1000);
+		}
+	}
+	return done;
+}
+
+static inline void hears(struct kunit *test, const struct end *end, const void *bytes, size_t len)
+{
+	KUNIT_EXPECT_EQ(test, move(end, got, len, false), len);
+	KUNIT_EXPECT_EQ(test, memcmp(got, bytes, len), 0);
+}
+
+static inline void hears_nothing(struct kunit *test, const struct end *end)
+{
+	KUNIT_EXPECT_EQ(test, get_once(end, got, 1), -EAGAIN);
+}
+
+static inline void data_moves(struct kunit *test, const struct end *end)
+{
+	struct sim_device *sim = end->sim;
+
+	get_random_bytes(sent, BYTES);
+	act(test, sim, SIM_CONSOLE_ECHO, ON(end->id, SIM_CONSOLE_RECORD));
+	KUNIT_EXPECT_EQ(test, move(end, sent, BYTES, true), BYTES);
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(state(sim, end->id).recorded == BYTES, 5000));
+	KUNIT_EXPECT_EQ(test, sim_console_take(sim, end->id, got, BYTES), BYTES);
+	KUNIT_EXPECT_EQ(test, memcmp(got, sent, BYTES), 0);
+	act(test, sim, SIM_CONSOLE_ECHO, ON(end->id, SIM_CONSOLE_COUNT));
+
+	KUNIT_EXPECT_EQ(test, sim_console_push(sim, end->id, sent, BYTES), BYTES);
+	hears(test, end, sent, BYTES);
+	hears_nothing(test, end);
+}
+
+static inline void data_moves_at(struct kunit *test, struct sim_device *sim, u32 id)
+{
+	struct end end = open_end(test, sim, id);
+
+	data_moves(test, &end);
+	shut(&end);
+}
+
+/* A file of a device that has gone. */
+static inline void is_gone(struct kunit *test, const struct end *end)
+{
+	KUNIT_EXPECT_EQ(test, get_once(end, got, 1), -ENODEV);
+	KUNIT_EXPECT_EQ(test, put_once(end, sent, 1), -ENODEV);
+	KUNIT_EXPECT_EQ(test, vfs_poll(end->file, NULL), EPOLLHUP);
+}
+
+/* A program that waits */
+
+/**
+ * struct program - one that reads or writes once
+ * @end: what; without O_NONBLOCK
+ * @put: it writes
+ * @ret: what it got
+ * @done: it has returned
+ * @task: it
+ */
+static struct program {
+	const struct end *end;
+	bool put;
+	ssize_t ret;
+	struct completion done;
+	struct task_struct *task;
+} program __maybe_unused;
+
+static inline int run_program(void *unused)
+{
+	program.ret = program.put ? put_once(program.end, sent, 100) :
+				    get_once(program.end, got, 100);
+	complete(&program.done);
+	return 0;
+}
+
+/* Starts it, and sees it wait. */
+static inline void start(struct kunit *test, const struct end *end, bool put)
+{
+	spin_lock(&end->file->f_lock);
+	end->file->f_flags &= ~O_NONBLOCK;
+	spin_unlock(&end->file->f_lock);
+	program = (struct program){ .end = end, .put = put };
+	init_completion(&program.done);
+	program.task = kthread_create(run_program, NULL, "console-ring");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(program.task));
+	get_task_struct(program.task);
+	wake_up_process(program.task);
+	KUNIT_EXPECT_FALSE(test, wait_for_completion_timeout(&program.done, HZ / 10));
+}
+
+static inline void returns(struct kunit *test, ssize_t ret)
+{
+	KUNIT_ASSERT_TRUE(test, wait_for_completion_timeout(&program.done, 5 * HZ));
+	KUNIT_EXPECT_EQ(test, program.ret, ret);
+	kthread_stop(program.task);
+	put_task_struct(program.task);
+}
+
+#endif
