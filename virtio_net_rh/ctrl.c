@@ -11,6 +11,7 @@
 #include <linux/delay.h>
 #include <linux/ktime.h>
 #include <linux/slab.h>
+#include <linux/virtio_ring.h>
 
 #include "virtio_net_rh.h"
 
@@ -114,7 +115,8 @@ static int submit(struct vnet_ctrl *ctrl, struct vnet_ctrl_slot *slot, size_t le
 	if (vq) {
 		reap(ctrl);
 		/* The core warns of a command that is longer than the ring. */
-		err = out < virtqueue_get_vring_size(vq) ?
+		err = out < virtqueue_get_vring_size(vq) ||
+		      virtio_has_feature(vq->vdev, VIRTIO_RING_F_INDIRECT_DESC) ?
 		      virtqueue_add_sgs(vq, sgs, out, 1, slot, GFP_ATOMIC) : -ENOSPC;
 	}
 	if (!err) {

@@ -9,6 +9,7 @@
 #include <linux/mm.h>
 #include <linux/rtnetlink.h>
 #include <linux/slab.h>
+#include <linux/virtio_ring.h>
 
 #include "virtio_net_rh.h"
 
@@ -66,6 +67,7 @@ void vnet_free_queues(struct vnet *vn)
  */
 void vnet_queue_sizes(struct vnet *vn)
 {
+	bool indirect = virtio_has_feature(vn->vdev, VIRTIO_RING_F_INDIRECT_DESC);
 	unsigned int i;
 
 	for (i = 0; i < vn->max_pairs; i++) {
@@ -76,6 +78,7 @@ void vnet_queue_sizes(struct vnet *vn)
 		txq->ring = virtqueue_get_vring_size(txq->vq);
 		/* A tiny ring is never stopped for a packet that cannot fit it. */
 		txq->room = min_t(unsigned int, VNET_TX_SG, txq->ring);
+		txq->pieces = indirect ? VNET_TX_SG : txq->room;
 	}
 }
 

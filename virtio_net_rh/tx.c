@@ -97,9 +97,9 @@ static int post(struct vnet_txq *txq, struct sk_buff *skb)
 	n = map_packet(txq, skb);
 	if (n < 0)
 		return n;
-	/* A packet of more pieces than the ring has entries: the core would warn. */
+	/* Of more pieces than the ring can take the core would warn. */
 	err = -ENOSPC;
-	if (likely(n <= txq->ring))
+	if (likely(n <= txq->pieces))
 		err = virtqueue_add_outbuf(txq->vq, txq->sg, n, skb, GFP_ATOMIC);
 	if (err != -ENOSPC || n <= 2)
 		return err;
@@ -110,8 +110,8 @@ static int post(struct vnet_txq *txq, struct sk_buff *skb)
 	n = map_packet(txq, skb);
 	if (n < 0)
 		return n;
-	return n <= txq->ring ? virtqueue_add_outbuf(txq->vq, txq->sg, n, skb, GFP_ATOMIC) :
-				-ENOSPC;
+	return n <= txq->pieces ? virtqueue_add_outbuf(txq->vq, txq->sg, n, skb, GFP_ATOMIC) :
+				  -ENOSPC;
 }
 
 /*

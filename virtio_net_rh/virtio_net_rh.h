@@ -168,6 +168,7 @@ struct vnet_rxq {
  * @index: number of the pair
  * @ring: descriptors in the virtqueue
  * @room: free descriptors without which the queue is stopped
+ * @pieces: that a packet may have to fit the virtqueue
  * @name: of the virtqueue and, behind the device's, of its interrupt
  * @napi: reclaims sent packets
  * @syncp: protects @stat for readers on 32 bit
@@ -182,6 +183,7 @@ struct vnet_txq {
 	unsigned int index;
 	unsigned int ring;
 	unsigned int room;
+	unsigned int pieces;
 	char name[20];
 
 	struct napi_struct napi ____cacheline_aligned_in_smp;
