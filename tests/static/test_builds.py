@@ -16,7 +16,7 @@ from vrhlab import build, host, kernels  # noqa: E402
 
 KERNELS = host.words("VRH_KERNELS") or list(kernels.NAMES)
 MODULES = {"virtio_net_rh", "virtio_blk_rh", "virtio_console_rh", "virtio_balloon_rh",
-           "pvclock_rh"}
+           "pvclock_rh", "vrh_simdev"}
 
 
 def load(name):
@@ -29,8 +29,8 @@ def load(name):
 
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_modules_build(kernel):
-    """W=1 and warnings as errors; all five modules come out."""
-    assert MODULES <= set(build.build(kernel).modules)
+    """W=1 and warnings as errors; all five modules come out, and the simulated device."""
+    assert MODULES <= set(build.build(kernel, simdev=True).modules)
 
 
 @pytest.mark.parametrize("kernel", KERNELS)

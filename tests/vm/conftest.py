@@ -39,7 +39,8 @@ class Lab:
         if self.kernel not in _builds:
             try:
                 _builds[self.kernel] = build.build(self.kernel, os.environ.get("VRH_TREE"),
-                                                   host.words("VRH_MODULES") or None)
+                                                   host.words("VRH_MODULES") or None,
+                                                   simdev=True)
             except host.LabError as error:
                 _builds[self.kernel] = error
         if isinstance(_builds[self.kernel], host.LabError):

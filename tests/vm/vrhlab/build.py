@@ -60,10 +60,11 @@ class Build:
         return self.stage / "lib/modules" / self.kernel.release
 
 
-def build(name, source=None, modules=None, kunit=None, verbose=False):
+def build(name, source=None, modules=None, kunit=None, simdev=False, verbose=False):
     """Builds the tree SOURCE (this checkout) for kernel NAME and stages it.
 
-    MODULES restricts the build to these modules: while others are broken, for instance.
+    MODULES restricts the build to these modules: while others are broken, for instance. With
+    SIMDEV the simulated device is built too; the suites of the debug kernel have it anyway.
     """
     kernel = kernels.get(name)
     source = pathlib.Path(source or host.repository())
@@ -74,12 +75,14 @@ def build(name, source=None, modules=None, kunit=None, verbose=False):
     copy = host.cache_dir() / "build" / name / key
     with host.locked(copy.with_name(f"{key}.lock"), f"build of {source} for {name}"):
         tree.sync(source, copy)
-        variables = ["W=1", "VRH_WERROR=y", "SIMDEV=1"]
+        variables = ["W=1", "VRH_WERROR=y"]
         if modules:
             directories = [DIRECTORIES.get(module, module) for module in modules]
             variables.append(f"vrh-modules={' '.join(directories)}")
         if kernel.debug if kunit is None else kunit:
             variables.append("KUNIT=1")
+        if simdev:
+            variables.append("SIMDEV=1")
         _make(kernel, copy, variables, verbose)
         stage, modules = _stage(kernel, list(_built(copy)))
         return Build(kernel, stage, modules, copy)
