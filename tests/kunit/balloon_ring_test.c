@@ -35,31 +35,12 @@ static void with(struct kunit *test, u64 features, u32 size)
 
 static void each_feature_off_and_alone(struct kunit *test)
 {
-	unsigned int bit;
-
-	for (bit = 0; bit < 64; bit++) {
-		if (!(ALL & BIT_ULL(bit)) || bit == VIRTIO_F_VERSION_1)
-			continue;
-		kunit_info(test, "without bit %u, and with it alone", bit);
-		with(test, ALL & ~BIT_ULL(bit), 64);
-		with(test, BIT_ULL(VIRTIO_F_VERSION_1) | BIT_ULL(bit), 64);
-	}
+	sim_test_each_feature(test, ALL, with);
 }
 
 static void random_features(struct kunit *test)
 {
-	struct rnd_state rnd;
-	unsigned int i;
-	u64 features;
-
-	prandom_seed_state(&rnd, 20261123);
-	for (i = 0; i < 8; i++) {
-		features = prandom_u32_state(&rnd);
-		features |= (u64)prandom_u32_state(&rnd) << 32;
-		features &= ALL;
-		kunit_info(test, "features %#llx", features);
-		with(test, features | BIT_ULL(VIRTIO_F_VERSION_1), 64);
-	}
+	sim_test_random_features(test, ALL, 8, with);
 }
 
 static void legacy_device(struct kunit *test)
@@ -71,12 +52,8 @@ static void legacy_device(struct kunit *test)
 static void every_queue_size(struct kunit *test)
 {
 	static const u16 odd[] = { 3, 100, 1000 };
-	unsigned int size;
 
-	for (size = 1; size <= 1024; size *= 2)
-		with(test, USUAL | SIM_RING_FEATURES, size);
-	for (size = 0; size < ARRAY_SIZE(odd); size++)
-		with(test, USUAL | SIM_PACKED_FEATURES, odd[size]);
+	sim_test_each_size(test, USUAL, 1, 1024, odd, ARRAY_SIZE(odd), with);
 }
 
 /* Targets */

@@ -119,32 +119,12 @@ static void with(struct kunit *test, u64 features, u32 size)
 
 static void each_feature_off_and_alone(struct kunit *test)
 {
-	u64 all = FEATURES | SIM_PACKED_FEATURES;
-	unsigned int bit;
-
-	for (bit = 0; bit < 64; bit++) {
-		if (!(all & BIT_ULL(bit)) || bit == VIRTIO_F_VERSION_1)
-			continue;
-		kunit_info(test, "without bit %u, and with it alone", bit);
-		with(test, all & ~BIT_ULL(bit), 64);
-		with(test, BIT_ULL(VIRTIO_F_VERSION_1) | BIT_ULL(bit), 64);
-	}
+	sim_test_each_feature(test, FEATURES | SIM_PACKED_FEATURES, with);
 }
 
 static void random_features(struct kunit *test)
 {
-	struct rnd_state rnd;
-	unsigned int i;
-	u64 features;
-
-	prandom_seed_state(&rnd, 20261123);
-	for (i = 0; i < 16; i++) {
-		features = prandom_u32_state(&rnd);
-		features |= (u64)prandom_u32_state(&rnd) << 32;
-		features &= FEATURES | SIM_PACKED_FEATURES;
-		kunit_info(test, "features %#llx", features);
-		with(test, features | BIT_ULL(VIRTIO_F_VERSION_1), 64);
-	}
+	sim_test_random_features(test, FEATURES | SIM_PACKED_FEATURES, 16, with);
 }
 
 /* A request takes three descriptors, and may not be longer than its ring (2.7.5.3.1). */
@@ -161,10 +141,7 @@ static void every_queue_size(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, sim_plug(sim), 0);
 		KUNIT_EXPECT_FALSE(test, sim_test_live(sim));
 	}
-	for (size = 4; size <= SIM_QUEUE_SIZE_MAX; size *= 2)
-		with(test, FEATURES | SIM_RING_FEATURES, size);
-	for (size = 0; size < ARRAY_SIZE(odd); size++)
-		with(test, FEATURES | SIM_PACKED_FEATURES, odd[size]);
+	sim_test_each_size(test, FEATURES, 4, SIM_QUEUE_SIZE_MAX, odd, ARRAY_SIZE(odd), with);
 }
 
 /* A rule or an act of the test's device, of which nothing else matters. */

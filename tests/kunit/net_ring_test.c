@@ -49,44 +49,20 @@ static void with(struct kunit *test, u64 features, u32 size)
 
 static void each_feature_off_and_alone(struct kunit *test)
 {
-	u64 all = FEATURES | SIM_PACKED_FEATURES;
-	unsigned int bit;
-
-	for (bit = 0; bit < 64; bit++) {
-		if (!(all & BIT_ULL(bit)) || bit == VIRTIO_F_VERSION_1)
-			continue;
-		kunit_info(test, "without bit %u, and with it alone", bit);
-		with(test, all & ~BIT_ULL(bit), 64);
-		with(test, BIT_ULL(VIRTIO_F_VERSION_1) | BIT_ULL(bit), 64);
-	}
+	sim_test_each_feature(test, FEATURES | SIM_PACKED_FEATURES, with);
 }
 
 static void random_features(struct kunit *test)
 {
-	struct rnd_state rnd;
-	unsigned int i;
-	u64 features;
-
-	prandom_seed_state(&rnd, 20261123);
-	for (i = 0; i < 8; i++) {
-		features = prandom_u32_state(&rnd);
-		features |= (u64)prandom_u32_state(&rnd) << 32;
-		features &= FEATURES | UNSERVED | SIM_PACKED_FEATURES;
-		kunit_info(test, "features %#llx", features);
-		with(test, features | BIT_ULL(VIRTIO_F_VERSION_1), 64);
-	}
+	sim_test_random_features(test, FEATURES | UNSERVED | SIM_PACKED_FEATURES, 8, with);
 	with(test, FEATURES | UNSERVED | SIM_PACKED_FEATURES, 64);
 }
 
 static void every_queue_size(struct kunit *test)
 {
 	static const u16 odd[] = { 3, 5, 1000 };
-	unsigned int size;
 
-	for (size = 1; size <= 1024; size *= 2)
-		with(test, FEATURES | SIM_RING_FEATURES, size);
-	for (size = 0; size < ARRAY_SIZE(odd); size++)
-		with(test, FEATURES | SIM_PACKED_FEATURES, odd[size]);
+	sim_test_each_size(test, FEATURES, 1, 1024, odd, ARRAY_SIZE(odd), with);
 }
 
 /* Ten bytes of header or twelve, in a descriptor of their own or with the packet. */

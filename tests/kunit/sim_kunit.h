@@ -15,6 +15,7 @@
 #include <linux/fs.h>
 #include <linux/fs_struct.h>
 #include <linux/path.h>
+#include <linux/prandom.h>
 #include <linux/sched.h>
 
 #include "tests/simdev/simdev.h"
@@ -129,6 +130,70 @@ static inline struct sim_device *sim_test_plug(struct kunit *test,
 	KUNIT_ASSERT_TRUE_MSG(test, sim_test_live(sim), "features %#llx, queue size %u",
 			      options->features, options->queue_size);
 	return sim;
+}
+
+/* What a suite does with a device of some features and some queue size. */
+typedef void (*sim_test_with)(struct kunit *test, u64 features, u32 size);
+
+/**
+ * sim_test_each_feature() - a device without each feature, and one with it alone
+ * @test: the test
+ * @all: features; VERSION_1 is always among those of the device
+ * @with: what to do with it
+ */
+static inline void sim_test_each_feature(struct kunit *test, u64 all, sim_test_with with)
+{
+	unsigned int bit;
+
+	for (bit = 0; bit < 64; bit++) {
+		if (!(all & BIT_ULL(bit)) || bit == VIRTIO_F_VERSION_1)
+			continue;
+		kunit_info(test, "without bit %u, and with it alone", bit);
+		with(test, all & ~BIT_ULL(bit), 64);
+		with(test, BIT_ULL(VIRTIO_F_VERSION_1) | BIT_ULL(bit), 64);
+	}
+}
+
+/**
+ * sim_test_random_features() - devices of random features, the same ones each time
+ * @test: the test
+ * @all: features to choose from
+ * @count: devices
+ * @with: what to do with them
+ */
+static inline void sim_test_random_features(struct kunit *test, u64 all, unsigned int count,
+					    sim_test_with with)
+{
+	struct rnd_state rnd;
+	u64 features;
+
+	prandom_seed_state(&rnd, 20261123);
+	while (count--) {
+		features = prandom_u32_state(&rnd);
+		features |= (u64)prandom_u32_state(&rnd) << 32;
+		features &= all;
+		kunit_info(test, "features %#llx", features);
+		with(test, features | BIT_ULL(VIRTIO_F_VERSION_1), 64);
+	}
+}
+
+/**
+ * sim_test_each_size() - split rings of all sizes, and packed ones of odd sizes
+ * @test: the test
+ * @features: of the device type
+ * @from: first size of a split ring
+ * @to: last one
+ * @odd: sizes of packed rings
+ * @nr: entries of @odd
+ * @with: what to do with the devices
+ */
+static inline void sim_test_each_size(struct kunit *test, u64 features, u32 from, u32 to,
+				      const u16 *odd, size_t nr, sim_test_with with)
+{
+	for (; from <= to; from *= 2)
+		with(test, features | SIM_RING_FEATURES, from);
+	for (; nr; nr--, odd++)
+		with(test, features | SIM_PACKED_FEATURES, *odd);
 }
 
 /**
