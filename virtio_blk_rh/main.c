@@ -21,9 +21,6 @@
 
 #include "virtio_blk_rh.h"
 
-/* A config space that changes during every one of these readings means no good. */
-#define VBLK_CONFIG_TRIES	8
-
 struct workqueue_struct *vblk_workqueue;
 
 /* Parameters */
@@ -82,20 +79,12 @@ static int vblk_validate(struct virtio_device *vdev)
 	return 0;
 }
 
-/* The core reads 64 bits until two readings agree; a hostile device never lets them. */
 static u64 vblk_read_capacity(struct virtio_device *vdev)
 {
-	__virtio64 capacity = 0;
-	unsigned int try;
-	u32 before;
+	__virtio64 capacity;
 
-	for (try = 0; try < VBLK_CONFIG_TRIES; try++) {
-		before = vdev->config->generation ? vdev->config->generation(vdev) : 0;
-		vdev->config->get(vdev, offsetof(struct virtio_blk_config, capacity),
-				  &capacity, sizeof(capacity));
-		if (!vdev->config->generation || vdev->config->generation(vdev) == before)
-			break;
-	}
+	vrh_config_bytes(vdev, offsetof(struct virtio_blk_config, capacity), &capacity,
+			 sizeof(capacity), 1);
 	return virtio64_to_cpu(vdev, capacity);
 }
 

@@ -24,7 +24,7 @@ void vnet_read_mac(struct vnet *vn)
 	u8 addr[ETH_ALEN];
 
 	if (virtio_has_feature(vdev, VIRTIO_NET_F_MAC)) {
-		virtio_cread_bytes(vdev, offsetof(struct virtio_net_config, mac), addr, ETH_ALEN);
+		vrh_config_bytes(vdev, offsetof(struct virtio_net_config, mac), addr, 1, ETH_ALEN);
 		if (is_valid_ether_addr(addr)) {
 			eth_hw_addr_set(vn->dev, addr);
 			return;

@@ -23,6 +23,39 @@ static inline bool vrh_device_absent(struct virtio_device *vdev)
 	return vdev->config->get_status(vdev) == VRH_STATUS_ABSENT;
 }
 
+/* Readings of a field, one after the other, that may be torn before the last is taken. */
+#define VRH_CONFIG_TRIES	8
+
+/**
+ * vrh_config_bytes() - a field of config space that is read in more than one access
+ * @vdev: device
+ * @at: its offset in bytes
+ * @to: receives it, in the device's byte order
+ * @width: bytes in each access, as the field is made up: 1 for an array of bytes
+ * @nr: accesses
+ *
+ * The generation tells a reading that a change came between, which is repeated; but
+ * a device that changes it every time would keep virtio_cread_bytes() for ever. What was
+ * read after VRH_CONFIG_TRIES is taken as it is: the caller checks it anyway.
+ *
+ * Context: process context.
+ */
+static inline void vrh_config_bytes(struct virtio_device *vdev, unsigned int at, void *to,
+				    unsigned int width, unsigned int nr)
+{
+	const struct virtio_config_ops *config = vdev->config;
+	unsigned int try, i;
+	u32 before;
+
+	for (try = 0; try < VRH_CONFIG_TRIES; try++) {
+		before = config->generation ? config->generation(vdev) : 0;
+		for (i = 0; i < nr; i++)
+			config->get(vdev, at + i * width, to + i * width, width);
+		if (!config->generation || config->generation(vdev) == before)
+			return;
+	}
+}
+
 /**
  * vrh_device_stop() - take rings and buffers back from the device
  * @vdev: device

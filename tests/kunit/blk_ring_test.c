@@ -6,7 +6,6 @@
 #include <linux/bio.h>
 #include <linux/blkdev.h>
 #include <linux/completion.h>
-#include <linux/file.h>
 #include <linux/module.h>
 #include <linux/prandom.h>
 #include <linux/slab.h>
@@ -91,9 +90,7 @@ static void io_begin(struct kunit *test, struct sim_device *sim, struct io *io)
 
 static void io_end(struct io *io)
 {
-	filp_close(io->file, NULL);
-	/* The last reference goes in work of ours that would wait for our end. */
-	flush_delayed_fput();
+	sim_test_close(io->file);
 }
 
 static void data_moves(struct kunit *test, struct sim_device *sim)
@@ -417,17 +414,6 @@ static struct kunit_case blk_ring_cases[] = {
 	{}
 };
 
-static struct kunit_suite blk_ring_suite = {
-	.name = "blk_ring",
-	.suite_init = sim_suite_init,
-	.suite_exit = sim_suite_exit,
-	.init = sim_test_init,
-	.exit = sim_test_exit,
-	.test_cases = blk_ring_cases,
-};
-
-kunit_test_suite(blk_ring_suite);
-
-MODULE_SOFTDEP("pre: virtio_blk_rh");
+SIM_SUITE(blk_ring, virtio_blk_rh, sim_test_init, sim_test_exit);
 MODULE_DESCRIPTION("KUnit suite of virtio_blk_rh on the simulated device");
 MODULE_LICENSE("GPL");

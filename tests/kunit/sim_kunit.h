@@ -12,11 +12,15 @@
 #include <kunit/test.h>
 #include <linux/delay.h>
 #include <linux/device.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/fs_struct.h>
+#include <linux/module.h>
 #include <linux/path.h>
 #include <linux/prandom.h>
 #include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/string.h>
 
 #include "tests/simdev/simdev.h"
 
@@ -25,6 +29,28 @@
 	(BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) | BIT_ULL(VIRTIO_RING_F_EVENT_IDX) | \
 	 BIT_ULL(VIRTIO_F_VERSION_1) | BIT_ULL(VIRTIO_F_RING_RESET))
 #define SIM_PACKED_FEATURES	(SIM_RING_FEATURES | BIT_ULL(VIRTIO_F_RING_PACKED))
+
+/*
+ * A suite of the cases in NAME_cases that drives DRIVER, as tests/vm/test_kunit.py finds it
+ * in the source too.
+ */
+#define SIM_SUITE(_name, _driver, _init, _exit)					\
+	static struct kunit_suite _name##_suite = {				\
+		.name = #_name,							\
+		.suite_init = sim_suite_init,					\
+		.suite_exit = sim_suite_exit,					\
+		.init = _init,							\
+		.exit = _exit,							\
+		.test_cases = _name##_cases,					\
+	};									\
+	kunit_test_suite(_name##_suite);					\
+	MODULE_SOFTDEP("pre: " #_driver)
+
+/* An action of a device, by the fields that matter; and one for all its queues. */
+#define sim_tell(test, sim, ...)						\
+	KUNIT_EXPECT_EQ(test, sim_act(sim, &(struct sim_action){ __VA_ARGS__ }), 0)
+#define sim_tell_all(test, sim, ...)						\
+	sim_tell(test, sim, .queue = SIM_ALL_QUEUES, __VA_ARGS__)
 
 /**
  * struct sim_test - what a suite's init makes for each test, in test->priv
@@ -56,25 +82,37 @@ static inline int sim_test_init(struct kunit *test)
 }
 
 /**
- * sim_test_unplug() - take the test's device away
+ * sim_test_end() - the end of a device
  * @test: the test
+ * @sim: the device
  * @surprise: pull it out
  *
  * A driver that broke the specification's rules fails the test.
+ */
+static inline void sim_test_end(struct kunit *test, struct sim_device *sim, bool surprise)
+{
+	char text[160];
+
+	sim_unplug(sim, surprise);
+	sim_violation_text(sim, text, sizeof(text));
+	KUNIT_EXPECT_STREQ(test, text, "");
+	sim_put(sim);
+}
+
+/**
+ * sim_test_unplug() - take the test's device away
+ * @test: the test
+ * @surprise: pull it out
  */
 static inline void sim_test_unplug(struct kunit *test, bool surprise)
 {
 	struct sim_test *t = test->priv;
 	struct sim_device *sim = t->sim;
-	char text[160];
 
 	if (!sim)
 		return;
 	t->sim = NULL;
-	sim_unplug(sim, surprise);
-	sim_violation_text(sim, text, sizeof(text));
-	KUNIT_EXPECT_STREQ(test, text, "");
-	sim_put(sim);
+	sim_test_end(test, sim, surprise);
 }
 
 static inline void sim_test_exit(struct kunit *test)
@@ -130,6 +168,61 @@ static inline struct sim_device *sim_test_plug(struct kunit *test,
 	KUNIT_ASSERT_TRUE_MSG(test, sim_test_live(sim), "features %#llx, queue size %u",
 			      options->features, options->queue_size);
 	return sim;
+}
+
+/* Waits until COND is true, for MS milliseconds at most; its value. */
+#define sim_test_wait(cond, ms)							\
+({										\
+	unsigned long _end = jiffies + msecs_to_jiffies(ms);			\
+	bool _is;								\
+										\
+	while (!(_is = (cond)) && time_before(jiffies, _end))			\
+		usleep_range(500, 1000);					\
+	_is || (cond);								\
+})
+
+/**
+ * sim_test_applied() - wait until every rule has met its event
+ * @test: the test
+ * @sim: the device
+ *
+ * A lie that was not told proves nothing.
+ */
+static inline void sim_test_applied(struct kunit *test, struct sim_device *sim)
+{
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(!READ_ONCE(sim->nr_rules), 5000));
+}
+
+/**
+ * sim_test_refused() - plug a device that no driver may take
+ * @test: the test
+ * @sim: the device
+ */
+static inline void sim_test_refused(struct kunit *test, struct sim_device *sim)
+{
+	KUNIT_ASSERT_EQ(test, sim_plug(sim), 0);
+	KUNIT_EXPECT_FALSE(test, sim_test_live(sim));
+}
+
+/* What a transport does for a suspend. */
+static inline int sim_test_freeze(struct sim_device *sim)
+{
+	int err;
+
+	device_lock(&sim->vdev.dev);
+	err = virtio_device_freeze(&sim->vdev);
+	device_unlock(&sim->vdev.dev);
+	return err;
+}
+
+static inline int sim_test_restore(struct sim_device *sim)
+{
+	int err;
+
+	device_lock(&sim->vdev.dev);
+	err = virtio_device_restore(&sim->vdev);
+	device_unlock(&sim->vdev.dev);
+	return err;
 }
 
 /* What a suite does with a device of some features and some queue size. */
@@ -208,15 +301,215 @@ static inline struct file *sim_test_open(const char *name, int flags)
 	return file_open_root(&sim_root, name, flags | O_LARGEFILE, 0);
 }
 
-/* Waits until COND is true, for MS milliseconds at most; its value. */
-#define sim_test_wait(cond, ms)							\
-({										\
-	unsigned long _end = jiffies + msecs_to_jiffies(ms);			\
-	bool _is;								\
-										\
-	while (!(_is = (cond)) && time_before(jiffies, _end))			\
-		usleep_range(500, 1000);					\
-	_is || (cond);								\
-})
+/**
+ * sim_test_close() - close it
+ * @file: the file
+ *
+ * The last reference goes in work of ours, which would wait for our end.
+ */
+static inline void sim_test_close(struct file *file)
+{
+	filp_close(file, NULL);
+	flush_delayed_fput();
+}
+
+/**
+ * sim_test_write() - write a text to a file that is there
+ * @test: the test
+ * @name: path from the root directory
+ * @text: what to write
+ *
+ * Return: bytes written or an errno.
+ */
+static inline ssize_t sim_test_write(struct kunit *test, const char *name, const char *text)
+{
+	struct file *file = sim_test_open(name, O_WRONLY);
+	ssize_t len;
+	loff_t at = 0;
+
+	KUNIT_ASSERT_FALSE_MSG(test, IS_ERR(file), "%s", name);
+	len = kernel_write(file, text, strlen(text), &at);
+	sim_test_close(file);
+	return len;
+}
+
+/**
+ * sim_test_read() - read a file of sysfs
+ * @name: path from the root directory
+ * @text: receives the text without its newline
+ * @size: bytes at @text
+ *
+ * Return: bytes read or an errno.
+ */
+static inline ssize_t sim_test_read(const char *name, char *text, size_t size)
+{
+	struct file *file = sim_test_open(name, O_RDONLY);
+	loff_t at = 0;
+	ssize_t len;
+
+	text[0] = 0;
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	len = kernel_read(file, text, size - 1, &at);
+	sim_test_close(file);
+	text[max_t(ssize_t, len, 0)] = 0;
+	strim(text);
+	return len;
+}
+
+/**
+ * struct sim_ring_lie - what ends a virtqueue
+ * @name: for messages
+ * @op: what the device does to the next buffer, or at once (SIM_USED_IDX)
+ * @value: and to what
+ */
+struct sim_ring_lie {
+	const char *name;
+	enum sim_op op;
+	u64 value;
+};
+
+/**
+ * sim_test_each_ring_lie() - each of them, with a split and with a packed ring of 64
+ * @test: the test
+ * @tell: makes a device with these features of its rings and has it lie
+ *
+ * An id inside the ring may be that of a buffer which is with the device: the driver
+ * cannot tell that from the truth.
+ */
+static inline void
+sim_test_each_ring_lie(struct kunit *test,
+		       void (*tell)(struct kunit *test, const struct sim_ring_lie *lie, u64 ring))
+{
+	static const struct sim_ring_lie lies[] = {
+		{ "a buffer used twice", SIM_TWICE, 0 },
+		{ "an id in the ring", SIM_ID, 63 },
+		{ "an id behind the ring", SIM_ID, 64 },
+		{ "id 65535", SIM_ID, U16_MAX },
+		{ "id 2^32-1", SIM_ID, U32_MAX },
+		{ "a used index that jumps", SIM_USED_IDX, 1000 },
+	};
+	static const u64 rings[] = { SIM_RING_FEATURES, SIM_PACKED_FEATURES };
+	unsigned int i;
+
+	for (i = 0; i < 2 * ARRAY_SIZE(lies); i++) {
+		kunit_info(test, "%s, %s ring", lies[i / 2].name, i % 2 ? "packed" : "split");
+		tell(test, &lies[i / 2], rings[i % 2]);
+	}
+}
+
+/* Allocations that fail */
+
+/* No probe has so many. */
+#define SIM_SITES_MAX	3000
+
+/**
+ * struct sim_sweep - rounds of a test, in each of which another allocation fails
+ * @nth: which one, in this round
+ * @left: by how many there were fewer; 0 if it did fail
+ *
+ * Only what the driver's own code asks for can fail: the harness has set the
+ * fault injection's filter of stack traces (tests/vm/vrhlab/faults.py).
+ *
+ *	struct sim_sweep sweep = {};
+ *
+ *	while (sim_sweep_next(test, &sweep)) {
+ *		sim_sweep_begin(&sweep);
+ *		err = what_may_fail();
+ *		sim_sweep_end(&sweep);
+ *	}
+ */
+struct sim_sweep {
+	unsigned int nth;
+	unsigned int left;
+};
+
+/* From here on the sweep's allocation of this thread fails. */
+static inline void sim_sweep_begin(const struct sim_sweep *sweep)
+{
+#ifdef CONFIG_FAULT_INJECTION
+	WRITE_ONCE(current->fail_nth, sweep->nth);
+#endif
+}
+
+static inline void sim_sweep_end(struct sim_sweep *sweep)
+{
+#ifdef CONFIG_FAULT_INJECTION
+	sweep->left = READ_ONCE(current->fail_nth);
+	WRITE_ONCE(current->fail_nth, 0);
+#endif
+}
+
+/* An allocation of ours must not count. */
+static inline void sim_sweep_check(struct kunit *test)
+{
+	struct sim_sweep own = { .nth = 1 };
+	void *memory;
+
+	sim_sweep_begin(&own);
+	memory = kmalloc(32, GFP_ATOMIC);
+	sim_sweep_end(&own);
+	kfree(memory);
+	KUNIT_ASSERT_EQ_MSG(test, own.left, 1, "faults are not limited to the driver");
+}
+
+/**
+ * sim_sweep_next() - the next round
+ * @test: the test
+ * @sweep: of the test
+ *
+ * Return: false if in the last round there was no such allocation any more.
+ */
+static inline bool sim_sweep_next(struct kunit *test, struct sim_sweep *sweep)
+{
+	if (!sweep->nth)
+		sim_sweep_check(test);
+	if (sweep->left) {
+		kunit_info(test, "%u allocations", sweep->nth - sweep->left);
+		/* None at all: nobody has switched faults on. */
+		KUNIT_EXPECT_GT(test, sweep->nth, sweep->left);
+		return false;
+	}
+	KUNIT_ASSERT_LT(test, sweep->nth, SIM_SITES_MAX);
+	sweep->nth++;
+	return true;
+}
+
+/**
+ * sim_test_sweep_plug() - have each allocation of a probe fail
+ * @test: the test
+ * @options: the device
+ * @least: so many probes at least must be refused
+ * @use: moves data through a device that the driver took in spite of it
+ */
+static inline void sim_test_sweep_plug(struct kunit *test, const struct sim_options *options,
+				       unsigned int least,
+				       void (*use)(struct kunit *test, struct sim_device *sim))
+{
+	struct sim_device *sim = sim_test_plug(test, options);
+	struct sim_sweep sweep = {};
+	unsigned int refused = 0;
+	int err, refs;
+
+	use(test, sim);
+	refs = module_refcount(sim->vdev.dev.driver->owner);
+	while (sim_sweep_next(test, &sweep)) {
+		sim = sim_test_make(test, options);
+		sim_sweep_begin(&sweep);
+		err = sim_plug(sim);
+		sim_sweep_end(&sweep);
+		KUNIT_EXPECT_TRUE(test, !err || err == -ENOMEM);
+		if (!err && sim_test_live(sim))
+			use(test, sim);
+		else
+			refused++;
+	}
+	kunit_info(test, "%u refused", refused);
+	KUNIT_EXPECT_GE(test, refused, least);
+	sim = sim_test_plug(test, options);
+	use(test, sim);
+	/* What a device takes of its driver, it has given back each time. */
+	KUNIT_EXPECT_EQ(test, module_refcount(sim->vdev.dev.driver->owner), refs);
+}
 
 #endif
