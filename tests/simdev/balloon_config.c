@@ -15,12 +15,6 @@ static_assert(sizeof(struct virtio_balloon_config) == 16);
 
 /* Trust */
 
-static u64 config_ring_lies(const struct sim_device *sim)
-{
-	return sim->stats.by_op[SIM_TWICE] + sim->stats.by_op[SIM_ID] +
-	       sim->stats.by_op[SIM_USED_IDX];
-}
-
 static u64 config_lies(const struct sim_device *sim)
 {
 	return sim->stats.by_op[SIM_CONFIG] + sim->stats.by_op[SIM_CONFIG_TEAR];
@@ -38,9 +32,7 @@ static u64 config_lies(const struct sim_device *sim)
  */
 bool sim_balloon_trusts_ring(struct sim_device *sim)
 {
-	struct sim_balloon_state *b = sim->data;
-
-	return config_ring_lies(sim) == b->ring_lies;
+	return !sim->lied;
 }
 
 /**
@@ -265,7 +257,6 @@ void sim_balloon_config_reset(struct sim_device *sim)
 {
 	struct sim_balloon_state *b = sim->data;
 
-	b->ring_lies = config_ring_lies(sim);
 	b->config_lies = config_lies(sim);
 	b->cmd_id = VIRTIO_BALLOON_CMD_ID_STOP;
 	b->poison = b->poison_reset;

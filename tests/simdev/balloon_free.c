@@ -21,6 +21,8 @@ static u64 free_look(struct sim_device *sim, const struct sim_chain *chain, cons
 	u64 sum = 0, first, nr;
 	unsigned int i;
 
+	if (!sim_chain_ours(chain))
+		return 0;
 	for (i = 0; i < chain->nr_in; i++) {
 		const struct sim_seg *seg = &chain->segs[chain->nr_out + i];
 

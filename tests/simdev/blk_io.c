@@ -20,12 +20,14 @@
 
 /**
  * struct blk_iter - pieces of contiguous memory of a buffer
+ * @chain: the buffer
  * @seg: the next one
  * @end: behind the last one
  * @skip: bytes to skip
  * @left: bytes to go after that
  */
 struct blk_iter {
+	const struct sim_chain *chain;
 	const struct sim_seg *seg;
 	const struct sim_seg *end;
 	u32 skip;
@@ -34,21 +36,24 @@ struct blk_iter {
 
 static struct blk_iter blk_iter_out(const struct sim_chain *chain, u32 at, u32 len)
 {
-	return (struct blk_iter){ chain->segs, chain->segs + chain->nr_out, at, len };
+	return (struct blk_iter){ chain, chain->segs, chain->segs + chain->nr_out, at, len };
 }
 
 static struct blk_iter blk_iter_in(const struct sim_chain *chain, u32 at, u32 len)
 {
 	const struct sim_seg *first = chain->segs + chain->nr_out;
 
-	return (struct blk_iter){ first, first + chain->nr_in, at, len };
+	return (struct blk_iter){ chain, first, first + chain->nr_in, at, len };
 }
 
+/* None at all if the driver may have the buffer back. */
 static u8 *blk_iter_next(struct blk_iter *iter, u32 *len)
 {
 	const struct sim_seg *seg;
 	u8 *at;
 
+	if (!sim_chain_ours(iter->chain))
+		return NULL;
 	for (; iter->left && iter->seg != iter->end; iter->seg++) {
 		seg = iter->seg;
 		if (iter->skip >= seg->len) {

@@ -79,6 +79,7 @@ int sim_queue_enable(struct sim_queue *queue)
 	queue->device = phys_to_virt(virtqueue_get_used_addr(vq));
 	queue->ring->start(queue);
 	sim_unseen_clear(queue);
+	queue->lied = false;
 	queue->enabled = true;
 	return 0;
 }
@@ -117,15 +118,32 @@ static bool sim_queue_running(struct sim_queue *queue)
 	return queue->enabled && queue->sim->ready && !queue->sim->gone;
 }
 
+/*
+ * After a lie the driver has another idea than we of which buffers are with the device:
+ * what lies in the ring, and what we hold, may be anybody's memory by now.
+ */
+static bool sim_queue_honest(struct sim_queue *queue)
+{
+	return sim_queue_running(queue) && !queue->lied;
+}
+
+/* Before the driver can see what is not so. */
+static void sim_queue_lie(struct sim_queue *queue)
+{
+	queue->lied = true;
+	WRITE_ONCE(queue->sim->lied, true);
+}
+
 /**
  * sim_available() - has the driver made a buffer available?
  * @queue: the queue
  *
  * Context: under the device's lock.
+ * Return: it has, and the device may take it.
  */
 bool sim_available(struct sim_queue *queue)
 {
-	return sim_queue_running(queue) && queue->ring->available(queue);
+	return sim_queue_honest(queue) && queue->ring->available(queue);
 }
 EXPORT_SYMBOL_GPL(sim_available);
 
@@ -138,6 +156,7 @@ static struct sim_chain *sim_chain_make(const struct sim_walk *walk)
 	if (!chain)
 		return NULL;
 	INIT_LIST_HEAD(&chain->node);
+	chain->queue = walk->queue;
 	chain->id = walk->id;
 	chain->descs = walk->descs;
 	chain->nr_out = walk->nr_out;
@@ -152,7 +171,8 @@ static struct sim_chain *sim_chain_make(const struct sim_walk *walk)
  * sim_pop() - take the next buffer
  * @queue: the queue
  *
- * A buffer that breaks the rules stops the queue, as it would with a real device.
+ * A buffer that breaks the rules stops the queue, as it would with a real device. After a
+ * lie about used buffers there are none.
  *
  * Context: process context, under the device's lock.
  * Return: the buffer, or NULL if there is none; then the driver notifies of the next.
@@ -163,7 +183,7 @@ struct sim_chain *sim_pop(struct sim_queue *queue)
 	struct sim_chain *chain;
 
 	lockdep_assert_held(&queue->sim->lock);
-	if (!sim_queue_running(queue))
+	if (!sim_queue_honest(queue))
 		return NULL;
 	if (!queue->ring->available(queue)) {
 		queue->ring->listen(queue, true);
@@ -194,6 +214,20 @@ stop:
 EXPORT_SYMBOL_GPL(sim_pop);
 
 /**
+ * sim_chain_ours() - may the device touch a buffer's memory?
+ * @chain: a buffer that was taken from its queue
+ *
+ * Context: under the device's lock.
+ * Return: false if the driver may have it back: its queue is stopped, the device gone, or
+ *	a lie was told about used buffers.
+ */
+bool sim_chain_ours(const struct sim_chain *chain)
+{
+	return sim_queue_honest(chain->queue);
+}
+EXPORT_SYMBOL_GPL(sim_chain_ours);
+
+/**
  * sim_chain_drop() - forget a buffer without using it
  * @chain: a buffer, in no list
  *
@@ -217,10 +251,20 @@ static void sim_show(struct sim_queue *queue)
 	sim_unseen_clear(queue);
 }
 
+/* Is it reported as what it is, and once? A packed ring has no more than 16 bits of an ID. */
+static bool sim_push_honest(const struct sim_queue *queue, const struct sim_chain *chain)
+{
+	u32 mask = queue->ring == &sim_packed_ring ? U16_MAX : U32_MAX;
+
+	return chain->pushes == 1 && (chain->push_id & mask) == chain->id;
+}
+
 static void sim_push(struct sim_queue *queue, struct sim_chain *chain)
 {
 	unsigned int times;
 
+	if (!sim_push_honest(queue, chain))
+		sim_queue_lie(queue);
 	__clear_bit(chain->id, queue->outstanding);
 	for (times = 0; times < chain->pushes; times++) {
 		queue->ring->push(queue, chain->push_id, chain->push_len, chain->descs);
@@ -367,10 +411,16 @@ static size_t sim_chain_copy(const struct sim_seg *seg, unsigned int nr, size_t 
  * @to: where to
  * @len: bytes
  *
- * Return: bytes read, less than @len at the end of the buffer.
+ * Context: under the device's lock.
+ * Return: bytes read, less than @len at the end of the buffer; 0, and zeroes at @to, if the
+ *	device may not touch it any more.
  */
 size_t sim_chain_read(const struct sim_chain *chain, size_t at, void *to, size_t len)
 {
+	if (!sim_chain_ours(chain)) {
+		memset(to, 0, len);
+		return 0;
+	}
 	return sim_chain_copy(chain->segs, chain->nr_out, at, to, NULL, len);
 }
 EXPORT_SYMBOL_GPL(sim_chain_read);
@@ -382,13 +432,17 @@ EXPORT_SYMBOL_GPL(sim_chain_read);
  * @from: what
  * @len: bytes
  *
- * Return: bytes written, less than @len at the end of the buffer.
+ * Context: under the device's lock.
+ * Return: bytes written, less than @len at the end of the buffer; 0 if the device may not
+ *	touch it any more.
  */
 size_t sim_chain_write(struct sim_chain *chain, size_t at, const void *from, size_t len)
 {
-	size_t done = sim_chain_copy(chain->segs + chain->nr_out, chain->nr_in, at, NULL, from,
-				     len);
+	size_t done;
 
+	if (!sim_chain_ours(chain))
+		return 0;
+	done = sim_chain_copy(chain->segs + chain->nr_out, chain->nr_in, at, NULL, from, len);
 	if (done)
 		chain->written = max_t(u32, chain->written, at + done);
 	return done;
@@ -412,7 +466,7 @@ int sim_queue_act(struct sim_queue *queue, const struct sim_action *action)
 		sim_queue_release(queue);
 		break;
 	case SIM_USED_IDX:
-		WRITE_ONCE(queue->sim->lied, true);
+		sim_queue_lie(queue);
 		queue->ring->skew(queue, action->value);
 		sim_irq_raise(&queue->irq);
 		break;

@@ -117,11 +117,9 @@ static bool sim_rule_apply(struct sim_queue *queue, struct sim_chain *chain,
 		list_add_tail(&chain->node, &queue->reordered);
 		return false;
 	case SIM_TWICE:
-		WRITE_ONCE(queue->sim->lied, true);
 		chain->pushes = 2;
 		break;
 	case SIM_ID:
-		WRITE_ONCE(queue->sim->lied, true);
 		chain->push_id = rule->value;
 		break;
 	case SIM_LEN:

@@ -142,7 +142,6 @@ struct sim_balloon_pages {
  * @role: of each virtqueue, by its index
  * @nr_queues: entries of @role
  * @ready: DRIVER_OK is set
- * @ring_lies: lies about used buffers up to the last reset
  * @config_lies: lies about config space up to the last reset
  * @num_pages: as the device has set it
  * @cmd_id: free_page_hint_cmd_id as the device has set it
@@ -169,7 +168,6 @@ struct sim_balloon_state {
 	enum sim_balloon_role role[SIM_BALLOON_ROLES];
 	unsigned int nr_queues;
 	bool ready;
-	u64 ring_lies;
 	u64 config_lies;
 	u32 num_pages;
 	u32 cmd_id;

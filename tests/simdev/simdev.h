@@ -221,6 +221,7 @@ struct sim_seg {
 /**
  * struct sim_chain - a buffer that the driver has made available
  * @node: the model's, while it keeps the chain; later that of the queue's held ones
+ * @queue: where it came from
  * @id: buffer ID, as the driver expects it back
  * @descs: descriptors it takes in a packed ring
  * @out: bytes that the device reads
@@ -233,13 +234,14 @@ struct sim_seg {
  * @push_len: length that is reported
  * @pushes: how often it is reported
  * @irqs: interrupts on top of what the driver wants; negative is none at all
- * @segs: its memory
+ * @segs: its memory, for who has asked sim_chain_ours()
  *
  * A chain belongs to the queue it came from. The model gives it back by sim_use(), or
  * by sim_chain_drop() when its queue is reset.
  */
 struct sim_chain {
 	struct list_head node;
+	struct sim_queue *queue;
 	u16 id;
 	u16 descs;
 	u32 out;
@@ -259,6 +261,7 @@ struct sim_chain *sim_pop(struct sim_queue *queue);
 bool sim_available(struct sim_queue *queue);
 void sim_use(struct sim_queue *queue, struct sim_chain *chain, u32 len);
 void sim_use_together(struct sim_queue *queue, bool on);
+bool sim_chain_ours(const struct sim_chain *chain);
 void sim_chain_drop(struct sim_chain *chain);
 void sim_wake(struct sim_device *sim);
 size_t sim_chain_read(const struct sim_chain *chain, size_t at, void *to, size_t len);
@@ -350,6 +353,8 @@ struct sim_ring;
  * @vq: the driver's side, or NULL; changed under @sim's lock, read by interrupts
  * @num: entries
  * @enabled: the device may touch the ring
+ * @lied: it has said what is not so of which buffers it has: it writes used ones and
+ *	interrupts as before, but takes no buffer and touches none until the ring is new
  * @ring: layout of the ring
  * @desc: descriptor table, or packed descriptor ring
  * @driver: available ring, or driver event suppression
@@ -381,6 +386,7 @@ struct sim_queue {
 	struct virtqueue *vq;
 	u16 num;
 	bool enabled;
+	bool lied;
 	const struct sim_ring *ring;
 	void *desc;
 	void *driver;
@@ -448,8 +454,8 @@ struct sim_config_write {
  * @plugged: registered on the bus
  * @prepared: the virtio core may be told of config changes
  * @ready: DRIVER_OK was seen by @thread
- * @lied: the script has lied about a ring since the last reset; what the driver makes of
- *	it is not held against it
+ * @lied: one of @queues has lied since the last reset; what the driver makes of it is not
+ *	held against it
  * @rules: actions that wait for events
  * @nr_rules: entries of @rules
  * @stats: what happened
