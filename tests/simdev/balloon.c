@@ -361,14 +361,14 @@ void sim_balloon_counts(struct sim_device *sim, struct sim_balloon_counts *count
 {
 	struct sim_balloon_state *b = sim->data;
 
-	mutex_lock(&sim->lock);
+	sim_lock(sim);
 	*counts = b->counts;
 	counts->pages = b->pages.nr;
 	counts->inflated = b->pages.inflated;
 	counts->deflated = b->pages.deflated;
 	counts->touched = b->pages.touched;
 	counts->held = b->nr_hints + b->nr_reports;
-	mutex_unlock(&sim->lock);
+	sim_unlock(sim);
 }
 EXPORT_SYMBOL_GPL(sim_balloon_counts);
 
@@ -386,11 +386,11 @@ bool sim_balloon_stat(struct sim_device *sim, unsigned int tag, u64 *value)
 	struct sim_balloon_state *b = sim->data;
 	bool there;
 
-	mutex_lock(&sim->lock);
+	sim_lock(sim);
 	there = tag < SIM_BALLOON_TAGS && b->tags & BIT(tag);
 	if (there)
 		*value = b->value[tag];
-	mutex_unlock(&sim->lock);
+	sim_unlock(sim);
 	return there;
 }
 EXPORT_SYMBOL_GPL(sim_balloon_stat);
@@ -408,9 +408,9 @@ bool sim_balloon_has(struct sim_device *sim, u32 pfn)
 	struct sim_balloon_state *b = sim->data;
 	bool has;
 
-	mutex_lock(&sim->lock);
+	sim_lock(sim);
 	has = sim_balloon_pages_overlap(&b->pages, pfn, 1);
-	mutex_unlock(&sim->lock);
+	sim_unlock(sim);
 	return has;
 }
 EXPORT_SYMBOL_GPL(sim_balloon_has);
@@ -435,7 +435,7 @@ int sim_balloon_check_idle(struct sim_device *sim)
 	int err = -EBUSY;
 	u64 bad;
 
-	mutex_lock(&sim->lock);
+	sim_lock(sim);
 	if (sim->gone || !b->ready || !sim_balloon_quiet(sim) || !sim_balloon_trusts_ring(sim) ||
 	    !sim_balloon_trusts_config(sim))
 		goto out;
@@ -453,7 +453,7 @@ int sim_balloon_check_idle(struct sim_device *sim)
 		err = -EUCLEAN;
 	}
 out:
-	mutex_unlock(&sim->lock);
+	sim_unlock(sim);
 	return err;
 }
 EXPORT_SYMBOL_GPL(sim_balloon_check_idle);

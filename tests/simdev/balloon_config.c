@@ -17,7 +17,8 @@ static_assert(sizeof(struct virtio_balloon_config) == 16);
 
 static u64 config_lies(const struct sim_device *sim)
 {
-	return sim->stats.by_op[SIM_CONFIG] + sim->stats.by_op[SIM_CONFIG_TEAR];
+	return sim->stats.by_op[SIM_CONFIG] + sim->stats.by_op[SIM_CONFIG_TEAR] +
+	       sim->stats.by_op[SIM_CONFIG_SLIP];
 }
 
 /**

@@ -306,9 +306,9 @@ int sim_blk_get_limits(struct sim_device *sim, struct sim_blk_limits *limits)
 
 	if (sim->model != &sim_blk)
 		return -EINVAL;
-	mutex_lock(&sim->lock);
+	sim_lock(sim);
 	*limits = blk->limits;
-	mutex_unlock(&sim->lock);
+	sim_unlock(sim);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(sim_blk_get_limits);
@@ -347,14 +347,14 @@ int sim_blk_set_limits(struct sim_device *sim, const struct sim_blk_limits *limi
 	if (sim->model != &sim_blk || !blk_limits_fit(limits))
 		return -EINVAL;
 
-	mutex_lock(&sim->lock);
+	sim_lock(sim);
 	err = sim->plugged ? -EBUSY : sim_blk_zones_init(blk, limits);
 	if (!err) {
 		blk->limits = *limits;
 		blk_config_build(blk, config);
 		sim_config_write(sim, 0, config, sizeof(config), false);
 	}
-	mutex_unlock(&sim->lock);
+	sim_unlock(sim);
 	return err;
 }
 EXPORT_SYMBOL_GPL(sim_blk_set_limits);

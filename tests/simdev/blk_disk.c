@@ -179,7 +179,7 @@ static struct sim_blk_dev *blk_lock(struct sim_device *sim)
 {
 	if (sim->model != &sim_blk)
 		return NULL;
-	mutex_lock(&sim->lock);
+	sim_lock(sim);
 	return sim->data;
 }
 
@@ -203,7 +203,7 @@ int sim_blk_peek(struct sim_device *sim, u64 at, void *to, size_t len)
 	if (!blk)
 		return -EINVAL;
 	sim_blk_disk_read(blk, at, to, len);
-	mutex_unlock(&sim->lock);
+	sim_unlock(sim);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(sim_blk_peek);
@@ -229,7 +229,7 @@ int sim_blk_poke(struct sim_device *sim, u64 at, const void *from, size_t len)
 	if (!blk)
 		return -EINVAL;
 	err = sim_blk_disk_write(blk, at, from, len);
-	mutex_unlock(&sim->lock);
+	sim_unlock(sim);
 	return err;
 }
 EXPORT_SYMBOL_GPL(sim_blk_poke);
@@ -254,7 +254,7 @@ int sim_blk_set_serial(struct sim_device *sim, const char *serial)
 		return -EINVAL;
 	memset(blk->serial, 0, sizeof(blk->serial));
 	memcpy(blk->serial, serial, len);
-	mutex_unlock(&sim->lock);
+	sim_unlock(sim);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(sim_blk_set_serial);
@@ -274,7 +274,7 @@ int sim_blk_get_counters(struct sim_device *sim, struct sim_blk_counters *counte
 	if (!blk)
 		return -EINVAL;
 	*counters = blk->counters;
-	mutex_unlock(&sim->lock);
+	sim_unlock(sim);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(sim_blk_get_counters);
@@ -300,7 +300,7 @@ int sim_blk_get_log(struct sim_device *sim, struct sim_blk_event *events, unsign
 	first = blk->nr_events - nr;
 	for (i = 0; i < nr; i++)
 		events[i] = blk->log[(first + i) % SIM_BLK_LOG];
-	mutex_unlock(&sim->lock);
+	sim_unlock(sim);
 	return nr;
 }
 EXPORT_SYMBOL_GPL(sim_blk_get_log);
@@ -326,7 +326,7 @@ int sim_blk_get_ranges(struct sim_device *sim, u32 *type, struct sim_blk_range *
 	nr = min(max, blk->nr_ranges);
 	*type = blk->ranges_type;
 	memcpy(ranges, blk->ranges, nr * sizeof(*ranges));
-	mutex_unlock(&sim->lock);
+	sim_unlock(sim);
 	return nr;
 }
 EXPORT_SYMBOL_GPL(sim_blk_get_ranges);
@@ -351,7 +351,7 @@ int sim_blk_get_zone(struct sim_device *sim, u32 number, struct sim_blk_zone *zo
 		*zone = blk->zones[number];
 		err = 0;
 	}
-	mutex_unlock(&sim->lock);
+	sim_unlock(sim);
 	return err;
 }
 EXPORT_SYMBOL_GPL(sim_blk_get_zone);

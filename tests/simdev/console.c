@@ -426,9 +426,9 @@ void sim_console_stats(struct sim_device *sim, struct sim_console_stats *stats)
 {
 	struct sim_con *con = sim->data;
 
-	mutex_lock(&sim->lock);
+	sim_lock(sim);
 	*stats = con->stats;
-	mutex_unlock(&sim->lock);
+	sim_unlock(sim);
 }
 EXPORT_SYMBOL_GPL(sim_console_stats);
 
@@ -445,10 +445,10 @@ size_t sim_console_emergency(struct sim_device *sim, char *text, size_t size)
 	struct sim_con *con = sim->data;
 	size_t len;
 
-	mutex_lock(&sim->lock);
+	sim_lock(sim);
 	len = min3((u64)size, (u64)SIM_CONSOLE_LOG_MAX, con->stats.emergency);
 	memcpy(text, con->log, len);
-	mutex_unlock(&sim->lock);
+	sim_unlock(sim);
 	return len;
 }
 EXPORT_SYMBOL_GPL(sim_console_emergency);

@@ -523,9 +523,9 @@ int sim_console_send(struct sim_device *sim, u32 id, u16 event, u16 value, const
 
 	if (len > SIM_BYTES_MAX)
 		return -EINVAL;
-	mutex_lock(&sim->lock);
+	sim_lock(sim);
 	err = sim_con_ctrl_raw(sim->data, id, event, value, bytes, len);
-	mutex_unlock(&sim->lock);
+	sim_unlock(sim);
 	return err;
 }
 EXPORT_SYMBOL_GPL(sim_console_send);

@@ -452,7 +452,7 @@ int sim_console_port_state(struct sim_device *sim, u32 id, struct sim_console_po
 
 	if (id >= con->nr_ports)
 		return -EINVAL;
-	mutex_lock(&sim->lock);
+	sim_lock(sim);
 	port = &con->ports[id];
 	*state = (struct sim_console_port_state) {
 		.exists = port->exists,
@@ -469,7 +469,7 @@ int sim_console_port_state(struct sim_device *sim, u32 id, struct sim_console_po
 		.waiting = (u64)kfifo_len(&port->input.fifo) + port->flood_left,
 		.recorded = kfifo_len(&port->record.fifo),
 	};
-	mutex_unlock(&sim->lock);
+	sim_unlock(sim);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(sim_console_port_state);
@@ -491,14 +491,14 @@ size_t sim_console_take(struct sim_device *sim, u32 id, void *bytes, size_t size
 
 	if (id >= con->nr_ports)
 		return 0;
-	mutex_lock(&sim->lock);
+	sim_lock(sim);
 	port = &con->ports[id];
 	if (port->record.data) {
 		len = kfifo_out(&port->record.fifo, bytes,
 				min_t(size_t, size, SIM_CONSOLE_RECORD_MAX));
 		sim_con_port_wake(con, port);
 	}
-	mutex_unlock(&sim->lock);
+	sim_unlock(sim);
 	return len;
 }
 EXPORT_SYMBOL_GPL(sim_console_take);
@@ -519,10 +519,10 @@ size_t sim_console_push(struct sim_device *sim, u32 id, const void *bytes, size_
 
 	if (id >= con->nr_ports)
 		return 0;
-	mutex_lock(&sim->lock);
+	sim_lock(sim);
 	if (con->ports[id].exists)
 		done = sim_con_port_input(con, &con->ports[id], bytes, len);
-	mutex_unlock(&sim->lock);
+	sim_unlock(sim);
 	return max(done, 0);
 }
 EXPORT_SYMBOL_GPL(sim_console_push);

@@ -41,7 +41,8 @@ void *sim_memory(struct sim_queue *queue, u64 address, u64 len);
  * @show: lets the driver see what was pushed since the last time
  * @wants_irq: the driver wants to hear of one of these @entries, which took @descs
  * @listen: the driver is to notify of new buffers, or not
- * @skew: see SIM_USED_IDX
+ * @skew: see SIM_USED_IDX; @by is not 0
+ * @scribble: see SIM_RING; 0 or -EINVAL
  *
  * Context: under the device's lock.
  */
@@ -54,6 +55,7 @@ struct sim_ring {
 	bool (*wants_irq)(struct sim_queue *queue, unsigned int entries, unsigned int descs);
 	void (*listen)(struct sim_queue *queue, bool on);
 	void (*skew)(struct sim_queue *queue, u16 by);
+	int (*scribble)(struct sim_queue *queue, unsigned int field, u16 value);
 };
 
 extern const struct sim_ring sim_split_ring;
@@ -75,12 +77,15 @@ int sim_queue_enable(struct sim_queue *queue);
 void sim_queue_disable(struct sim_queue *queue);
 void sim_queue_release(struct sim_queue *queue);
 unsigned long sim_queue_due(struct sim_queue *queue, unsigned long next);
+void sim_queue_raise(struct sim_queue *queue);
 int sim_queue_act(struct sim_queue *queue, const struct sim_action *action);
 
 /* script.c */
 
 bool sim_rules_apply(struct sim_queue *queue, struct sim_chain *chain);
-void sim_rules_event(struct sim_device *sim, enum sim_op op, struct sim_queue *queue);
+bool sim_rules_event(struct sim_device *sim, enum sim_op op, const struct sim_queue *queue,
+		     struct sim_action *rule);
+void sim_rules_config(struct sim_device *sim);
 const char *sim_op_name(const struct sim_model *model, unsigned int op);
 int sim_op_find(const struct sim_model *model, const char *name);
 void sim_draw(struct sim_device *sim, struct rnd_state *rnd, struct sim_action *action,
@@ -101,6 +106,10 @@ void sim_worker_stop(struct sim_device *sim);
 /* transport.c */
 
 extern const struct virtio_config_ops sim_config_ops;
+
+int sim_needs_reset(struct sim_device *sim);
+void sim_config_change(struct sim_device *sim, unsigned int at, const void *data,
+		       unsigned int len, bool told);
 
 /* device.c */
 

@@ -10,6 +10,7 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/platform_device.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "core.h"
@@ -64,6 +65,33 @@ const struct sim_model *sim_model_named(const char *name)
 }
 
 /**
+ * sim_lock() - take the device's lock
+ * @sim: the device
+ *
+ * Whoever has it must not reclaim memory: that would wait for what the device plays, a
+ * disk or a balloon, and that for the lock.
+ *
+ * Context: process context. Locks of several devices are given back in reverse order.
+ */
+void sim_lock(struct sim_device *sim)
+{
+	mutex_lock(&sim->lock);
+	sim->reclaim = memalloc_noreclaim_save();
+}
+EXPORT_SYMBOL_GPL(sim_lock);
+
+/**
+ * sim_unlock() - give it back
+ * @sim: the device
+ */
+void sim_unlock(struct sim_device *sim)
+{
+	memalloc_noreclaim_restore(sim->reclaim);
+	mutex_unlock(&sim->lock);
+}
+EXPORT_SYMBOL_GPL(sim_unlock);
+
+/**
  * sim_violation() - the driver did what it must not do
  * @sim: the device
  * @format: what, with the values
@@ -116,13 +144,13 @@ void sim_stats(struct sim_device *sim, struct sim_stats *stats)
 {
 	unsigned int i;
 
-	mutex_lock(&sim->lock);
+	sim_lock(sim);
 	*stats = sim->stats;
 	for (i = 0; i < sim->nr_queues; i++)
 		stats->kicks += atomic64_read(&sim->queues[i].kicks);
 	stats->irqs = atomic64_read(&sim->irqs);
 	stats->violations = READ_ONCE(sim->violations);
-	mutex_unlock(&sim->lock);
+	sim_unlock(sim);
 }
 EXPORT_SYMBOL_GPL(sim_stats);
 
@@ -231,7 +259,8 @@ static int sim_prepare(struct sim_device *sim)
  * The driver knows nothing of it before sim_plug().
  *
  * Context: process context.
- * Return: the device, for sim_put() in the end, or an errno.
+ * Return: the device, for sim_put() in the end, or an errno: -EINVAL for features that
+ * it does not implement.
  */
 struct sim_device *sim_create(const struct sim_options *options)
 {
@@ -240,7 +269,7 @@ struct sim_device *sim_create(const struct sim_options *options)
 	int err;
 
 	if (!model || options->queue_size > SIM_QUEUE_SIZE_MAX ||
-	    (options->features & SIM_DEVICE_FEATURES & ~model->features) ||
+	    (options->features & ~(model->features | SIM_TRANSPORT_FEATURES)) ||
 	    (options->features_hi & ~model->features_hi))
 		return ERR_PTR(-EINVAL);
 	sim = kvcalloc(1, sizeof(*sim), GFP_KERNEL);
@@ -310,9 +339,9 @@ void sim_unplug(struct sim_device *sim, bool surprise)
 	if (!READ_ONCE(sim->plugged))
 		return;
 	if (surprise) {
-		mutex_lock(&sim->lock);
+		sim_lock(sim);
 		WRITE_ONCE(sim->gone, true);
-		mutex_unlock(&sim->lock);
+		sim_unlock(sim);
 		virtio_break_device(&sim->vdev);
 	}
 	WRITE_ONCE(sim->plugged, false);

@@ -19,7 +19,8 @@ static void sim_irq_handle(struct sim_irq *irq)
 	irq->deliver(irq);
 	if (atomic_add_unless(&irq->storm, -1, 0))
 		sim_irq_raise(irq);
-	atomic_dec(&irq->in_flight);
+	/* What it has done is done for who sees that it is over. */
+	atomic_dec_return_release(&irq->in_flight);
 }
 
 static void sim_irq_csd(void *data)
@@ -95,7 +96,7 @@ void sim_irq_storm(struct sim_irq *irq, unsigned int count)
 void sim_irq_wait(struct sim_irq *irq)
 {
 	atomic_set(&irq->storm, 0);
-	while (atomic_read(&irq->in_flight))
+	while (atomic_read_acquire(&irq->in_flight))
 		usleep_range(20, 100);
 }
 

@@ -141,13 +141,13 @@ static struct sim_net_dev *get(struct sim_device *sim)
 {
 	if (sim->model != &sim_net)
 		return NULL;
-	mutex_lock(&sim->lock);
+	sim_lock(sim);
 	return sim->data;
 }
 
 static void put(struct sim_net_dev *net)
 {
-	mutex_unlock(&net->sim->lock);
+	sim_unlock(net->sim);
 }
 
 /**

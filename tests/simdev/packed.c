@@ -33,21 +33,26 @@ static bool packed_available(struct sim_queue *queue)
 	return packed_is_available(flags, queue->avail_wrap);
 }
 
-static bool packed_walk_table(struct sim_walk *walk, u64 address, u32 len)
+static bool packed_walk_table(struct sim_walk *walk, u64 address, u32 len, u16 flags)
 {
 	const struct vring_packed_desc *table;
 	unsigned int i;
-	u16 flags;
 
-	if (!sim_has(walk->queue->sim, VIRTIO_RING_F_INDIRECT_DESC) || !len ||
-	    len % sizeof(*table)) {
-		sim_violation(walk->queue->sim, "queue %u: indirect table of %u bytes",
-			      walk->queue->index, len);
+	if (!sim_has(walk->queue->sim, VIRTIO_RING_F_INDIRECT_DESC) || walk->descs > 1 ||
+	    (flags & VRING_DESC_F_NEXT) || !len || len % sizeof(*table)) {
+		sim_violation(walk->queue->sim,
+			      "queue %u: indirect table of %u bytes, flags %#x, descriptor %u",
+			      walk->queue->index, len, flags, walk->descs);
 		return false;
 	}
 	table = sim_memory(walk->queue, address, len);
 	for (i = 0; table && i < len / sizeof(*table); i++) {
 		flags = le16_to_cpu(READ_ONCE(table[i].flags));
+		if (flags & VRING_DESC_F_INDIRECT) {
+			sim_violation(walk->queue->sim, "queue %u: an indirect table in another",
+				      walk->queue->index);
+			return false;
+		}
 		if (!sim_walk_add(walk, le64_to_cpu(READ_ONCE(table[i].addr)),
 				  le32_to_cpu(READ_ONCE(table[i].len)),
 				  flags & VRING_DESC_F_WRITE))
@@ -71,9 +76,8 @@ static bool packed_pop(struct sim_queue *queue, struct sim_walk *walk)
 		walk->id = le16_to_cpu(READ_ONCE(slot->id));
 		walk->descs = seen;
 		if (flags & VRING_DESC_F_INDIRECT)
-			ok = seen == 1 && !(flags & VRING_DESC_F_NEXT) &&
-			     packed_walk_table(walk, le64_to_cpu(READ_ONCE(slot->addr)),
-					       le32_to_cpu(READ_ONCE(slot->len)));
+			ok = packed_walk_table(walk, le64_to_cpu(READ_ONCE(slot->addr)),
+					       le32_to_cpu(READ_ONCE(slot->len)), flags);
 		else
 			ok = sim_walk_add(walk, le64_to_cpu(READ_ONCE(slot->addr)),
 					  le32_to_cpu(READ_ONCE(slot->len)),
@@ -90,13 +94,29 @@ static bool packed_pop(struct sim_queue *queue, struct sim_walk *walk)
 	return false;
 }
 
+/* The next place for used descriptors lies @descs further, which is at most once around. */
+static void packed_advance(struct sim_queue *queue, unsigned int descs)
+{
+	unsigned int next = queue->next_used + descs;
+
+	if (next >= queue->num) {
+		next -= queue->num;
+		queue->used_wrap = !queue->used_wrap;
+	}
+	queue->next_used = next;
+}
+
+static u16 packed_used_flags(const struct sim_queue *queue)
+{
+	return queue->used_wrap ? BIT(VRING_PACKED_DESC_F_AVAIL) | BIT(VRING_PACKED_DESC_F_USED) :
+				  0;
+}
+
 static void packed_push(struct sim_queue *queue, u32 id, u32 len, unsigned int descs)
 {
 	struct vring_packed_desc *slot = packed_slot(queue, queue->next_used);
-	u16 flags = len ? VRING_DESC_F_WRITE : 0;
+	u16 flags = packed_used_flags(queue) | (len ? VRING_DESC_F_WRITE : 0);
 
-	if (queue->used_wrap)
-		flags |= BIT(VRING_PACKED_DESC_F_AVAIL) | BIT(VRING_PACKED_DESC_F_USED);
 	slot->id = cpu_to_le16(id);
 	slot->len = cpu_to_le32(len);
 	if (!queue->unseen) {
@@ -106,11 +126,7 @@ static void packed_push(struct sim_queue *queue, u32 id, u32 len, unsigned int d
 		/* The driver stops at the first, which is not used yet. */
 		WRITE_ONCE(slot->flags, cpu_to_le16(flags));
 	}
-	queue->next_used += descs;
-	if (queue->next_used >= queue->num) {
-		queue->next_used -= queue->num;
-		queue->used_wrap = !queue->used_wrap;
-	}
+	packed_advance(queue, descs);
 }
 
 static void packed_show(struct sim_queue *queue)
@@ -128,7 +144,8 @@ static bool packed_wants_irq(struct sim_queue *queue, unsigned int entries, unsi
 
 	/* The used descriptor before the driver's wish, as in a split ring. */
 	smp_mb();
-	flags = le16_to_cpu(READ_ONCE(driver->flags));
+	/* The other bits are reserved. */
+	flags = le16_to_cpu(READ_ONCE(driver->flags)) & 3;
 	if (flags != VRING_PACKED_EVENT_FLAG_DESC ||
 	    !sim_has(queue->sim, VIRTIO_RING_F_EVENT_IDX))
 		return flags != VRING_PACKED_EVENT_FLAG_DISABLE;
@@ -157,9 +174,35 @@ static void packed_listen(struct sim_queue *queue, bool on)
 	smp_mb();
 }
 
+/*
+ * The driver takes the IDs that stand there, its own maybe, for used. What would be marked
+ * a second time would look unused to a driver that is still in its first round.
+ */
 static void packed_skew(struct sim_queue *queue, u16 by)
 {
-	queue->used_wrap = !queue->used_wrap;
+	unsigned int i;
+
+	for (i = 0; i < by; i++) {
+		if (i < queue->num)
+			WRITE_ONCE(packed_slot(queue, queue->next_used)->flags,
+				   cpu_to_le16(packed_used_flags(queue)));
+		packed_advance(queue, 1);
+	}
+}
+
+static int packed_scribble(struct sim_queue *queue, unsigned int field, u16 value)
+{
+	struct vring_packed_desc_event *device = queue->device;
+
+	switch (field) {
+	case 0:
+		WRITE_ONCE(device->flags, cpu_to_le16(value));
+		return 0;
+	case 1:
+		WRITE_ONCE(device->off_wrap, cpu_to_le16(value));
+		return 0;
+	}
+	return -EINVAL;
 }
 
 const struct sim_ring sim_packed_ring = {
@@ -171,4 +214,5 @@ const struct sim_ring sim_packed_ring = {
 	.wants_irq = packed_wants_irq,
 	.listen = packed_listen,
 	.skew = packed_skew,
+	.scribble = packed_scribble,
 };

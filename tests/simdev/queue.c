@@ -4,6 +4,7 @@
  * back into it when the model and the script are done with them.
  */
 #include <linux/bitmap.h>
+#include <linux/interrupt.h>
 #include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -13,11 +14,35 @@
 static void sim_queue_interrupt(struct sim_irq *irq)
 {
 	struct sim_queue *queue = container_of(irq, struct sim_queue, irq);
+	bool unasked = test_and_clear_bit(0, &queue->unasked);
 	struct virtqueue *vq = READ_ONCE(queue->vq);
 
 	atomic64_inc(&queue->sim->irqs);
-	if (vq)
-		vring_interrupt(0, vq);
+	if (!vq || virtqueue_is_broken(vq))
+		return;
+	if (vring_interrupt(0, vq) == IRQ_HANDLED) {
+		atomic64_inc(&queue->called);
+	} else if (unasked && vq->callback) {
+		/* As when the device takes back a used index in this moment. */
+		vq->callback(vq);
+		atomic64_inc(&queue->called);
+	}
+}
+
+/**
+ * sim_queue_raise() - an interrupt that comes to the driver, whatever is in the ring
+ * @queue: a queue with a virtqueue
+ *
+ * A virtqueue that is marked as broken hears of nothing.
+ *
+ * Context: any but NMI.
+ */
+void sim_queue_raise(struct sim_queue *queue)
+{
+	set_bit(0, &queue->unasked);
+	/* Before the vector, which may be raised already, is taken. */
+	smp_mb__after_atomic();
+	sim_irq_raise(&queue->irq);
 }
 
 /**
@@ -163,6 +188,7 @@ static struct sim_chain *sim_chain_make(const struct sim_walk *walk)
 	chain->nr_in = walk->nr_in;
 	chain->out = walk->out;
 	chain->in = walk->in;
+	chain->again = -1;
 	memcpy(chain->segs, walk->queue->sim->scratch, n * sizeof(*chain->segs));
 	return chain;
 }
@@ -218,12 +244,12 @@ EXPORT_SYMBOL_GPL(sim_pop);
  * @chain: a buffer that was taken from its queue
  *
  * Context: under the device's lock.
- * Return: false if the driver may have it back: its queue is stopped, the device gone, or
- *	a lie was told about used buffers.
+ * Return: false if the driver may have it back: it was used, its queue is stopped, the
+ *	device gone, or a lie was told about used buffers.
  */
 bool sim_chain_ours(const struct sim_chain *chain)
 {
-	return sim_queue_honest(chain->queue);
+	return !chain->returned && sim_queue_honest(chain->queue);
 }
 EXPORT_SYMBOL_GPL(sim_chain_ours);
 
@@ -256,7 +282,24 @@ static bool sim_push_honest(const struct sim_queue *queue, const struct sim_chai
 {
 	u32 mask = queue->ring == &sim_packed_ring ? U16_MAX : U32_MAX;
 
-	return chain->pushes == 1 && (chain->push_id & mask) == chain->id;
+	return chain->pushes == 1 && !chain->returned && (chain->push_id & mask) == chain->id;
+}
+
+/* A buffer that was reported goes, or waits to be reported again. */
+static void sim_push_done(struct sim_queue *queue, struct sim_chain *chain)
+{
+	if (chain->again < 0) {
+		sim_chain_drop(chain);
+		return;
+	}
+	chain->due = jiffies + chain->again;
+	chain->again = -1;
+	chain->returned = true;
+	chain->pushes = 1;
+	chain->irqs = 0;
+	list_add_tail(&chain->node, &queue->delayed);
+	/* The thread sleeps until the earliest that it knows of. */
+	sim_wake(queue->sim);
 }
 
 static void sim_push(struct sim_queue *queue, struct sim_chain *chain)
@@ -265,19 +308,22 @@ static void sim_push(struct sim_queue *queue, struct sim_chain *chain)
 
 	if (!sim_push_honest(queue, chain))
 		sim_queue_lie(queue);
-	__clear_bit(chain->id, queue->outstanding);
+	/* By the second time the driver may have offered another under this ID. */
+	if (!chain->returned) {
+		__clear_bit(chain->id, queue->outstanding);
+		queue->used++;
+		queue->sim->stats.used++;
+	}
 	for (times = 0; times < chain->pushes; times++) {
 		queue->ring->push(queue, chain->push_id, chain->push_len, chain->descs);
 		queue->unseen++;
 		queue->unseen_descs += chain->descs;
 	}
-	queue->used++;
-	queue->sim->stats.used++;
 	if (chain->irqs < 0)
 		queue->mute = true;
 	else
 		queue->storm += chain->irqs;
-	sim_chain_drop(chain);
+	sim_push_done(queue, chain);
 	if (!queue->together)
 		sim_show(queue);
 }
@@ -345,6 +391,8 @@ EXPORT_SYMBOL_GPL(sim_use_together);
  * sim_queue_release() - use all buffers that the script holds
  * @queue: the queue
  *
+ * And have the device look for new ones, of which the driver may not have notified.
+ *
  * Context: under the device's lock.
  */
 void sim_queue_release(struct sim_queue *queue)
@@ -354,6 +402,8 @@ void sim_queue_release(struct sim_queue *queue)
 	sim_push_list(queue, &queue->held, false);
 	queue->nr_reordered = 0;
 	sim_push_list(queue, &queue->reordered, true);
+	set_bit(queue->index, queue->sim->kicked);
+	wake_up(&queue->sim->wait);
 }
 
 /**
@@ -449,13 +499,27 @@ size_t sim_chain_write(struct sim_chain *chain, size_t at, const void *from, siz
 }
 EXPORT_SYMBOL_GPL(sim_chain_write);
 
+static int sim_queue_scribble(struct sim_queue *queue, const struct sim_action *action)
+{
+	int err;
+
+	/* The index of the used ring says how many buffers are used. */
+	if (action->at == 1 && queue->ring == &sim_split_ring &&
+	    (u16)action->value != queue->next_used)
+		sim_queue_lie(queue);
+	err = queue->ring->scribble(queue, action->at, action->value);
+	if (!err)
+		sim_irq_raise(&queue->irq);
+	return err;
+}
+
 /**
  * sim_queue_act() - do an action that is about a queue, at once
  * @queue: the queue
- * @action: SIM_RELEASE, SIM_IRQ or SIM_USED_IDX
+ * @action: SIM_RELEASE, SIM_IRQ, SIM_USED_IDX or SIM_RING
  *
  * Context: under the device's lock.
- * Return: 0, -ENODEV if the queue does not run.
+ * Return: 0, -ENODEV if the queue does not run, -EINVAL if its layout has no such field.
  */
 int sim_queue_act(struct sim_queue *queue, const struct sim_action *action)
 {
@@ -470,8 +534,10 @@ int sim_queue_act(struct sim_queue *queue, const struct sim_action *action)
 		queue->ring->skew(queue, action->value);
 		sim_irq_raise(&queue->irq);
 		break;
+	case SIM_RING:
+		return sim_queue_scribble(queue, action);
 	default:
-		sim_irq_raise(&queue->irq);
+		sim_queue_raise(queue);
 		break;
 	}
 	return 0;

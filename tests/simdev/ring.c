@@ -163,6 +163,24 @@ static void split_skew(struct sim_queue *queue, u16 by)
 	WRITE_ONCE(used->idx, put16(queue, queue->next_used));
 }
 
+static int split_scribble(struct sim_queue *queue, unsigned int field, u16 value)
+{
+	struct vring_used *used = queue->device;
+
+	switch (field) {
+	case 0:
+		WRITE_ONCE(used->flags, put16(queue, value));
+		return 0;
+	case 1:
+		WRITE_ONCE(used->idx, put16(queue, value));
+		return 0;
+	case 2:
+		WRITE_ONCE(*split_avail_event(queue), put16(queue, value));
+		return 0;
+	}
+	return -EINVAL;
+}
+
 const struct sim_ring sim_split_ring = {
 	.start = split_start,
 	.available = split_available,
@@ -172,4 +190,5 @@ const struct sim_ring sim_split_ring = {
 	.wants_irq = split_wants_irq,
 	.listen = split_listen,
 	.skew = split_skew,
+	.scribble = split_scribble,
 };

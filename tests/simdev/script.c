@@ -3,6 +3,7 @@
  * The script of a device: rules that wait for their event, actions that are done
  * at once, and random ones.
  */
+#include <linux/err.h>
 #include <linux/jiffies.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -16,6 +17,7 @@ static const char * const sim_op_names[SIM_MODEL] = {
 	[SIM_DROP] = "drop",
 	[SIM_REORDER] = "reorder",
 	[SIM_TWICE] = "twice",
+	[SIM_AGAIN] = "again",
 	[SIM_ID] = "id",
 	[SIM_LEN] = "len",
 	[SIM_PATCH] = "patch",
@@ -24,11 +26,16 @@ static const char * const sim_op_names[SIM_MODEL] = {
 	[SIM_IRQ_EARLY] = "irq-early",
 	[SIM_IRQ_LATE] = "irq-late",
 	[SIM_CONFIG_TEAR] = "config-tear",
+	[SIM_CONFIG_SLIP] = "config-slip",
+	[SIM_STATUS] = "status",
+	[SIM_VANISH] = "vanish",
+	[SIM_VQ_FAIL] = "vq-fail",
 	[SIM_RELEASE] = "release",
 	[SIM_IRQ] = "irq",
 	[SIM_CONFIG_IRQ] = "config-irq",
 	[SIM_CONFIG] = "config",
 	[SIM_USED_IDX] = "used-idx",
+	[SIM_RING] = "ring",
 	[SIM_NEEDS_RESET] = "needs-reset",
 	[SIM_GONE] = "gone",
 };
@@ -119,6 +126,9 @@ static bool sim_rule_apply(struct sim_queue *queue, struct sim_chain *chain,
 	case SIM_TWICE:
 		chain->pushes = 2;
 		break;
+	case SIM_AGAIN:
+		chain->again = msecs_to_jiffies(rule->value);
+		break;
 	case SIM_ID:
 		chain->push_id = rule->value;
 		break;
@@ -190,30 +200,51 @@ bool sim_rules_apply(struct sim_queue *queue, struct sim_chain *chain)
 }
 
 /**
- * sim_rules_event() - apply rules to something that happened to the device
+ * sim_rules_event() - something happens to the device: does a rule apply?
  * @sim: the device
- * @op: SIM_IRQ_EARLY, SIM_IRQ_LATE or SIM_CONFIG_TEAR
+ * @op: kind of rule that waits for such an event
  * @queue: to whose virtqueue, or NULL
+ * @rule: receives the first rule that is due
+ *
+ * Context: under the device's lock.
+ * Return: there is one; it has had its event.
+ */
+bool sim_rules_event(struct sim_device *sim, enum sim_op op, const struct sim_queue *queue,
+		     struct sim_action *rule)
+{
+	unsigned int at = 0;
+
+	lockdep_assert_held(&sim->lock);
+	while (at < sim->nr_rules) {
+		if (sim->rules[at].op != op || !sim_rule_is_for(&sim->rules[at], queue))
+			at++;
+		else if (sim_rule_due(sim, &at, rule))
+			return true;
+	}
+	return false;
+}
+
+/**
+ * sim_rules_config() - config space was read: apply all rules that change it now
+ * @sim: the device
  *
  * Context: under the device's lock.
  */
-void sim_rules_event(struct sim_device *sim, enum sim_op op, struct sim_queue *queue)
+void sim_rules_config(struct sim_device *sim)
 {
 	struct sim_action rule;
 	unsigned int at = 0;
+	u16 op;
 	u8 byte;
 
+	lockdep_assert_held(&sim->lock);
 	while (at < sim->nr_rules) {
-		if (sim->rules[at].op != op || !sim_rule_is_for(&sim->rules[at], queue)) {
+		op = sim->rules[at].op;
+		if (op != SIM_CONFIG_TEAR && op != SIM_CONFIG_SLIP) {
 			at++;
 		} else if (sim_rule_due(sim, &at, &rule)) {
-			if (op != SIM_CONFIG_TEAR) {
-				sim_irq_raise(&queue->irq);
-				continue;
-			}
 			byte = rule.value;
-			sim_config_write(sim, rule.at, &byte, 1, false);
-			return;
+			sim_config_change(sim, rule.at, &byte, 1, op == SIM_CONFIG_TEAR);
 		}
 	}
 }
@@ -229,11 +260,19 @@ static int sim_action_check(struct sim_device *sim, const struct sim_action *act
 		return -EINVAL;
 	switch (action->op) {
 	case SIM_DELAY:
+	case SIM_AGAIN:
 		return action->value <= SIM_DELAY_MAX_MS ? 0 : -EINVAL;
 	case SIM_REORDER:
 		return action->value && action->value <= SIM_REORDER_MAX ? 0 : -EINVAL;
 	case SIM_IRQ_STORM:
 		return action->value <= SIM_STORM_MAX ? 0 : -EINVAL;
+	case SIM_STATUS:
+		return action->value <= U8_MAX ? 0 : -EINVAL;
+	case SIM_VQ_FAIL:
+		return action->value <= MAX_ERRNO ? 0 : -EINVAL;
+	case SIM_USED_IDX:
+		/* By nothing it does not move. */
+		return (u16)action->value ? 0 : -EINVAL;
 	case SIM_PATCH:
 		return action->width && action->width <= 8 ? 0 : -EINVAL;
 	case SIM_CONFIG:
@@ -241,6 +280,7 @@ static int sim_action_check(struct sim_device *sim, const struct sim_action *act
 			return -EINVAL;
 		fallthrough;
 	case SIM_CONFIG_TEAR:
+	case SIM_CONFIG_SLIP:
 		return action->at >= 0 && action->at < SIM_CONFIG_MAX ? 0 : -EINVAL;
 	}
 	return 0;
@@ -266,6 +306,7 @@ static int sim_act_now(struct sim_device *sim, const struct sim_action *action)
 	case SIM_RELEASE:
 	case SIM_IRQ:
 	case SIM_USED_IDX:
+	case SIM_RING:
 		return sim_act_queues(sim, action);
 	case SIM_CONFIG_IRQ:
 		sim_irq_raise(&sim->config_irq);
@@ -274,9 +315,7 @@ static int sim_act_now(struct sim_device *sim, const struct sim_action *action)
 		sim_config_write(sim, action->at, &value, action->width, true);
 		return 0;
 	case SIM_NEEDS_RESET:
-		sim->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
-		sim_irq_raise(&sim->config_irq);
-		return 0;
+		return sim_needs_reset(sim);
 	case SIM_GONE:
 		WRITE_ONCE(sim->gone, true);
 		return 0;
@@ -318,9 +357,9 @@ int sim_act(struct sim_device *sim, const struct sim_action *action)
 {
 	int err;
 
-	mutex_lock(&sim->lock);
+	sim_lock(sim);
 	err = sim_act_locked(sim, action);
-	mutex_unlock(&sim->lock);
+	sim_unlock(sim);
 	return err;
 }
 EXPORT_SYMBOL_GPL(sim_act);
@@ -337,13 +376,13 @@ void sim_forget(struct sim_device *sim)
 {
 	unsigned int i;
 
-	mutex_lock(&sim->lock);
+	sim_lock(sim);
 	sim->nr_rules = 0;
 	if (sim->model->forget)
 		sim->model->forget(sim);
 	for (i = 0; i < sim->nr_queues; i++)
 		sim_queue_release(&sim->queues[i]);
-	mutex_unlock(&sim->lock);
+	sim_unlock(sim);
 }
 EXPORT_SYMBOL_GPL(sim_forget);
 

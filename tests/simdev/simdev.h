@@ -49,6 +49,15 @@ struct task_struct;
 #define SIM_QUEUE_SIZE_MAX	32768
 /* Feature bits that belong to the type of device: VIRTIO 1.3, section 6. */
 #define SIM_DEVICE_FEATURES	(GENMASK_ULL(23, 0) | GENMASK_ULL(63, 50))
+/*
+ * Bits of rings and transport that it implements. What else is in their range (bits 24 to
+ * 49) is refused: a driver or the core would rely on what the device does not do.
+ */
+#define SIM_TRANSPORT_FEATURES							\
+	(BIT_ULL(VIRTIO_F_ANY_LAYOUT) | BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) |	\
+	 BIT_ULL(VIRTIO_RING_F_EVENT_IDX) | BIT_ULL(VIRTIO_F_VERSION_1) |	\
+	 BIT_ULL(VIRTIO_F_ACCESS_PLATFORM) | BIT_ULL(VIRTIO_F_RING_PACKED) |	\
+	 BIT_ULL(VIRTIO_F_ORDER_PLATFORM) | BIT_ULL(VIRTIO_F_RING_RESET))
 /* Vendor ID in the virtio bus's modalias: the project's initials. */
 #define SIM_VENDOR		0x5652
 
@@ -59,13 +68,14 @@ struct task_struct;
  *
  * Rules wait for completions on their queue, let @skip of them pass and apply to
  * the @count after that (0 is one). All rules that match apply, in the order in which
- * they were added.
+ * they were added, until one of them takes the buffer away.
  *
  * @SIM_DELAY: the buffer is used @value milliseconds later
  * @SIM_HOLD: the buffer is used by SIM_RELEASE
  * @SIM_DROP: the buffer is never used
  * @SIM_REORDER: buffers are held until there are @value of them, and used backwards
  * @SIM_TWICE: the buffer is used twice
+ * @SIM_AGAIN: the buffer is used, and a second time @value milliseconds later
  * @SIM_ID: the used id is @value, never offered maybe
  * @SIM_LEN: the used length is @value
  * @SIM_PATCH: @width bytes of what the device writes, at byte @at (from the end if
@@ -73,24 +83,43 @@ struct task_struct;
  * @SIM_IRQ_DROP: no interrupt for this buffer, though the driver asked for one
  * @SIM_IRQ_STORM: @value interrupts more than it asked for
  *
- * Rules of the device, whose events are not completions:
+ * Rules of the device, whose events are not completions. To an event applies the first
+ * rule that is due, but of config space all that are:
  *
- * @SIM_IRQ_EARLY: an interrupt of the queue as soon as it exists, before DRIVER_OK
- * @SIM_IRQ_LATE: an interrupt of the queue after the device was reset
+ * @SIM_IRQ_EARLY: an interrupt of the queue as soon as it exists, before DRIVER_OK; the
+ *	driver's callback is called though nothing is used
+ * @SIM_IRQ_LATE: an interrupt of the queue after the device was reset, likewise; it comes
+ *	before the virtqueue is deleted
  * @SIM_CONFIG_TEAR: the config generation changes, and byte @at is @value, between
- *	two reads of config space
+ *	two reads of config space; each read is an event
+ * @SIM_CONFIG_SLIP: the same, but the generation stays, as if nothing had changed
+ * @SIM_STATUS: a read of the device status gives @value. The core writes back what it
+ *	reads when it adds a bit. Until the driver has set DRIVER_OK that bit is not told,
+ *	as the core warns of it; and 0 is told truly
+ * @SIM_VANISH: SIM_GONE at an access, reading or writing, to status or config space
+ * @SIM_VQ_FAIL: the virtqueue is not to be had when the driver asks for it, or enables it
+ *	after its reset: errno @value, 0 is the -ENOENT of a queue with 0 entries
  *
  * Done at once:
  *
- * @SIM_RELEASE: uses the buffers that are held on the queue
- * @SIM_IRQ: an interrupt of the queue
+ * @SIM_RELEASE: uses the buffers that are held on the queue, and looks for new ones
+ * @SIM_IRQ: an interrupt of the queue; the driver's callback is called though nothing is
+ *	used
  * @SIM_CONFIG_IRQ: a config change interrupt
  * @SIM_CONFIG: @width bytes of config space at @at become @value, with a new
  *	generation and a config change interrupt
  * @SIM_USED_IDX: the ring's used index moves on by @value without a used buffer
- *	(split); the wrap counter of the next used descriptor is wrong (packed)
- * @SIM_NEEDS_RESET: status DEVICE_NEEDS_RESET, with a config change interrupt
- * @SIM_GONE: status and config space read as all ones, rings are left alone
+ *	(split); as many descriptors are marked as used, as the driver left them (packed).
+ *	An interrupt, and what is used later lies behind them
+ * @SIM_RING: 16 bits of @value are what the device's part of the ring says until the device
+ *	writes there the next time, with an interrupt. Field @at is 0: flags, 1: index of
+ *	the used ring, 2: avail_event (split); 0: flags, 1: offset of event suppression
+ *	(packed)
+ * @SIM_NEEDS_RESET: status DEVICE_NEEDS_RESET, with a config change interrupt; not of a
+ *	device that is reset
+ * @SIM_GONE: status, config space and features read as all ones; there are no virtqueues to
+ *	be had, and rings are left alone. Before sim_plug() too. A driver that has
+ *	virtqueues and not set DRIVER_OK yet does not read that bit, as the core warns of it
  *
  * @SIM_MODEL: the first of the model's own, see its file
  */
@@ -100,6 +129,7 @@ enum sim_op {
 	SIM_DROP,
 	SIM_REORDER,
 	SIM_TWICE,
+	SIM_AGAIN,
 	SIM_ID,
 	SIM_LEN,
 	SIM_PATCH,
@@ -109,12 +139,17 @@ enum sim_op {
 	SIM_IRQ_EARLY,
 	SIM_IRQ_LATE,
 	SIM_CONFIG_TEAR,
+	SIM_CONFIG_SLIP,
+	SIM_STATUS,
+	SIM_VANISH,
+	SIM_VQ_FAIL,
 
 	SIM_RELEASE,
 	SIM_IRQ,
 	SIM_CONFIG_IRQ,
 	SIM_CONFIG,
 	SIM_USED_IDX,
+	SIM_RING,
 	SIM_NEEDS_RESET,
 	SIM_GONE,
 
@@ -152,7 +187,8 @@ struct sim_action {
 /**
  * struct sim_options - what device to make
  * @id: virtio device ID: net, block, console or balloon
- * @features: offered, bits 0 to 63; VIRTIO_F_VERSION_1 is the caller's to give
+ * @features: offered, bits 0 to 63, of those that the type and SIM_TRANSPORT_FEATURES have;
+ *	VIRTIO_F_VERSION_1 is the caller's to give
  * @features_hi: bits 64 to 127, on kernels that have them
  * @queue_size: entries of each virtqueue; 0 is 256. A split ring takes the power of
  *	two below it
@@ -197,6 +233,8 @@ int sim_plug(struct sim_device *sim);
 void sim_unplug(struct sim_device *sim, bool surprise);
 void sim_put(struct sim_device *sim);
 
+void sim_lock(struct sim_device *sim);
+void sim_unlock(struct sim_device *sim);
 int sim_act(struct sim_device *sim, const struct sim_action *action);
 void sim_forget(struct sim_device *sim);
 void sim_stats(struct sim_device *sim, struct sim_stats *stats);
@@ -234,6 +272,8 @@ struct sim_seg {
  * @push_len: length that is reported
  * @pushes: how often it is reported
  * @irqs: interrupts on top of what the driver wants; negative is none at all
+ * @again: SIM_AGAIN: jiffies from the first report to the second one, or negative
+ * @returned: it was reported once: its memory is the driver's
  * @segs: its memory, for who has asked sim_chain_ours()
  *
  * A chain belongs to the queue it came from. The model gives it back by sim_use(), or
@@ -254,6 +294,8 @@ struct sim_chain {
 	u32 push_len;
 	unsigned int pushes;
 	int irqs;
+	long again;
+	bool returned;
 	struct sim_seg segs[];
 };
 
@@ -377,6 +419,8 @@ struct sim_ring;
  * @nr_reordered: entries of @reordered
  * @reorder: how many there must be
  * @irq: its vector
+ * @unasked: bit 0: the next interrupt calls the driver though nothing is used
+ * @called: times that the driver's callback was called
  * @kicks: notifications by the driver
  * @used: buffers used
  */
@@ -409,6 +453,8 @@ struct sim_queue {
 	unsigned int nr_reordered;
 	unsigned int reorder;
 	struct sim_irq irq;
+	unsigned long unasked;
+	atomic64_t called;
 	atomic64_t kicks;
 	u64 used;
 };
@@ -436,13 +482,14 @@ struct sim_config_write {
  * @nr_queues: virtqueues that the device has; set by the model's init
  * @queues: all of them
  * @lock: the device's side of rings, script, model and statistics; held while the
- *	thread works, and never while anybody waits for the driver
+ *	thread works, and never while anybody waits for the driver. Taken by sim_lock()
+ * @reclaim: of who holds @lock, see there
  * @thread: plays the device
  * @wait: wakes @thread
  * @scratch: SIM_CHAIN_MAX descriptors, while one chain is being read
  * @kicked: bitmap of queues to look at
  * @irqs: interrupts delivered
- * @config_lock: config space
+ * @config_lock: config space, and writes of @status
  * @config: its bytes
  * @config_writes: what the driver wrote and the model has not yet seen
  * @nr_config_writes: entries of @config_writes; if there are too many, the last covers
@@ -476,12 +523,13 @@ struct sim_device {
 	struct sim_queue *queues;
 	/* See above; taken before the two spinlocks. */
 	struct mutex lock;
+	unsigned int reclaim;
 	struct task_struct *thread;
 	wait_queue_head_t wait;
 	struct sim_seg *scratch;
 	unsigned long kicked[BITS_TO_LONGS(SIM_QUEUES_MAX)];
 	atomic64_t irqs;
-	/* config, config_writes, generation. */
+	/* config, config_writes, generation, status. */
 	spinlock_t config_lock;
 	u8 config[SIM_CONFIG_MAX];
 	struct sim_config_write config_writes[SIM_CONFIG_WRITES];

@@ -18,6 +18,19 @@ static struct sim_device *to_sim(struct virtio_device *vdev)
 	return container_of(vdev, struct sim_device, vdev);
 }
 
+/* An access of the driver: the one at which the device goes? */
+static void sim_access(struct sim_device *sim)
+{
+	struct sim_action rule;
+
+	if (!READ_ONCE(sim->nr_rules))
+		return;
+	sim_lock(sim);
+	if (sim_rules_event(sim, SIM_VANISH, NULL, &rule))
+		WRITE_ONCE(sim->gone, true);
+	sim_unlock(sim);
+}
+
 /* Config space */
 
 static void sim_config_get(struct virtio_device *vdev, unsigned int at, void *data,
@@ -25,14 +38,17 @@ static void sim_config_get(struct virtio_device *vdev, unsigned int at, void *da
 {
 	struct sim_device *sim = to_sim(vdev);
 
+	sim_access(sim);
 	if (READ_ONCE(sim->gone)) {
 		memset(data, 0xff, len);
 		return;
 	}
 	sim_config_read(sim, at, data, len);
-	mutex_lock(&sim->lock);
-	sim_rules_event(sim, SIM_CONFIG_TEAR, NULL);
-	mutex_unlock(&sim->lock);
+	if (!READ_ONCE(sim->nr_rules))
+		return;
+	sim_lock(sim);
+	sim_rules_config(sim);
+	sim_unlock(sim);
 }
 
 static void sim_config_note(struct sim_device *sim, unsigned int at, unsigned int len)
@@ -62,6 +78,7 @@ static void sim_config_set(struct virtio_device *vdev, unsigned int at, const vo
 		sim_violation(sim, "%u bytes written behind config space, at %u", len, at);
 		return;
 	}
+	sim_access(sim);
 	if (READ_ONCE(sim->gone))
 		return;
 	spin_lock(&sim->config_lock);
@@ -97,6 +114,28 @@ void sim_config_read(struct sim_device *sim, unsigned int at, void *data, unsign
 EXPORT_SYMBOL_GPL(sim_config_read);
 
 /**
+ * sim_config_change() - change bytes of config space
+ * @sim: the device
+ * @at: offset in bytes
+ * @data: bytes, in the byte order of config space
+ * @len: how many; what lies behind the end is ignored
+ * @told: with a new generation
+ *
+ * Context: process context; the device's lock may be held.
+ */
+void sim_config_change(struct sim_device *sim, unsigned int at, const void *data,
+		       unsigned int len, bool told)
+{
+	unsigned int part = at < SIM_CONFIG_MAX ? min(len, SIM_CONFIG_MAX - at) : 0;
+
+	spin_lock(&sim->config_lock);
+	memcpy(sim->config + at, data, part);
+	if (told)
+		WRITE_ONCE(sim->generation, sim->generation + 1);
+	spin_unlock(&sim->config_lock);
+}
+
+/**
  * sim_config_write() - change config space
  * @sim: the device
  * @at: offset in bytes
@@ -109,12 +148,7 @@ EXPORT_SYMBOL_GPL(sim_config_read);
 void sim_config_write(struct sim_device *sim, unsigned int at, const void *data,
 		      unsigned int len, bool interrupt)
 {
-	unsigned int part = at < SIM_CONFIG_MAX ? min(len, SIM_CONFIG_MAX - at) : 0;
-
-	spin_lock(&sim->config_lock);
-	memcpy(sim->config + at, data, part);
-	WRITE_ONCE(sim->generation, sim->generation + 1);
-	spin_unlock(&sim->config_lock);
+	sim_config_change(sim, at, data, len, true);
 	if (interrupt)
 		sim_irq_raise(&sim->config_irq);
 }
@@ -125,19 +159,35 @@ EXPORT_SYMBOL_GPL(sim_config_write);
 static u8 sim_get_status(struct virtio_device *vdev)
 {
 	struct sim_device *sim = to_sim(vdev);
-	u8 status = READ_ONCE(sim->status);
+	struct sim_action rule = {};
+	bool lied = false;
+	u8 status, mask;
 
-	return READ_ONCE(sim->gone) && status ? 0xff : status;
+	sim_access(sim);
+	status = READ_ONCE(sim->status);
+	/* The core warns of a device that has one after its reset. */
+	if (!status)
+		return 0;
+	/* As it does of virtqueues that are not in use yet but this bit is set. */
+	mask = status | ~VIRTIO_CONFIG_S_DRIVER_OK;
+	if (READ_ONCE(sim->gone))
+		return READ_ONCE(sim->queues[0].vq) ? mask : U8_MAX;
+	if (READ_ONCE(sim->nr_rules)) {
+		sim_lock(sim);
+		lied = sim_rules_event(sim, SIM_STATUS, NULL, &rule);
+		sim_unlock(sim);
+	}
+	return lied ? rule.value & mask : status;
 }
 
 static bool sim_features_ok(struct sim_device *sim)
 {
 	int err = 0;
 
-	mutex_lock(&sim->lock);
+	sim_lock(sim);
 	if (sim->model->features_ok)
 		err = sim->model->features_ok(sim);
-	mutex_unlock(&sim->lock);
+	sim_unlock(sim);
 	return !err;
 }
 
@@ -145,16 +195,54 @@ static void sim_set_status(struct virtio_device *vdev, u8 status)
 {
 	struct sim_device *sim = to_sim(vdev);
 
-	if (READ_ONCE(sim->gone))
-		return;
-	if ((status & ~READ_ONCE(sim->status) & VIRTIO_CONFIG_S_FEATURES_OK) &&
-	    !sim_features_ok(sim))
+	sim_access(sim);
+	if (READ_ONCE(sim->gone)) {
+		/* We keep what the driver believes to have set, not what it has read. */
+		if (!READ_ONCE(sim->queues[0].vq))
+			status &= ~VIRTIO_CONFIG_S_DRIVER_OK;
+	} else if ((status & ~READ_ONCE(sim->status) & VIRTIO_CONFIG_S_FEATURES_OK) &&
+		   !sim_features_ok(sim)) {
 		status &= ~VIRTIO_CONFIG_S_FEATURES_OK;
+	}
+	/* This bit is the device's, and only a reset clears it. */
+	spin_lock(&sim->config_lock);
+	status &= ~VIRTIO_CONFIG_S_NEEDS_RESET;
+	status |= sim->status & VIRTIO_CONFIG_S_NEEDS_RESET;
 	WRITE_ONCE(sim->status, status);
+	spin_unlock(&sim->config_lock);
 	/* The first thing that the core says of a device whose locks it has made. */
 	if (status & VIRTIO_CONFIG_S_ACKNOWLEDGE)
 		WRITE_ONCE(sim->prepared, true);
 	wake_up(&sim->wait);
+}
+
+static void sim_clear_status(struct sim_device *sim)
+{
+	spin_lock(&sim->config_lock);
+	WRITE_ONCE(sim->status, 0);
+	spin_unlock(&sim->config_lock);
+}
+
+/**
+ * sim_needs_reset() - the device cannot go on
+ * @sim: the device
+ *
+ * Context: process context.
+ * Return: 0, -ENODEV if there is no driver that could reset it.
+ */
+int sim_needs_reset(struct sim_device *sim)
+{
+	u8 status;
+
+	spin_lock(&sim->config_lock);
+	status = sim->status;
+	if (status)
+		WRITE_ONCE(sim->status, status | VIRTIO_CONFIG_S_NEEDS_RESET);
+	spin_unlock(&sim->config_lock);
+	if (!status)
+		return -ENODEV;
+	sim_irq_raise(&sim->config_irq);
+	return 0;
 }
 
 static void sim_sync_irqs(struct sim_device *sim)
@@ -169,35 +257,37 @@ static void sim_sync_irqs(struct sim_device *sim)
 static void sim_reset(struct virtio_device *vdev)
 {
 	struct sim_device *sim = to_sim(vdev);
+	struct sim_action rule;
 	unsigned int i;
 
-	mutex_lock(&sim->lock);
+	sim_lock(sim);
 	sim->stats.resets++;
 	sim->ready = false;
 	WRITE_ONCE(sim->lied, false);
-	WRITE_ONCE(sim->status, 0);
+	sim_clear_status(sim);
 	if (sim->model->reset)
 		sim->model->reset(sim, NULL);
 	for (i = 0; i < sim->nr_queues; i++)
 		sim_queue_disable(&sim->queues[i]);
 	sim_sync_irqs(sim);
 	for (i = 0; i < sim->nr_queues; i++)
-		if (sim->queues[i].vq)
-			sim_rules_event(sim, SIM_IRQ_LATE, &sim->queues[i]);
-	mutex_unlock(&sim->lock);
+		if (sim->queues[i].vq &&
+		    sim_rules_event(sim, SIM_IRQ_LATE, &sim->queues[i], &rule))
+			sim_queue_raise(&sim->queues[i]);
+	sim_unlock(sim);
 }
 
 /* Features */
 
 static u64 sim_get_features(struct virtio_device *vdev)
 {
-	return to_sim(vdev)->options.features;
+	return READ_ONCE(to_sim(vdev)->gone) ? U64_MAX : to_sim(vdev)->options.features;
 }
 
 static void __maybe_unused sim_get_extended_features(struct virtio_device *vdev, u64 *features)
 {
 	memset(features, 0, VIRTIO_FEATURES_U64S * sizeof(*features));
-	features[0] = to_sim(vdev)->options.features;
+	features[0] = sim_get_features(vdev);
 	features[VIRTIO_FEATURES_U64S - 1] |=
 		VIRTIO_FEATURES_U64S > 1 ? to_sim(vdev)->options.features_hi : 0;
 }
@@ -232,17 +322,19 @@ static void sim_del_vq(struct sim_queue *queue)
 	struct sim_device *sim = queue->sim;
 	struct virtqueue *vq;
 
-	mutex_lock(&sim->lock);
+	sim_lock(sim);
 	if (queue->enabled && sim->ready && !sim->gone)
 		sim_violation(sim, "queue %u: deleted while the device uses it", queue->index);
 	/* A device that was pulled out is not reset before. */
 	if (sim->model->reset)
 		sim->model->reset(sim, queue);
 	sim_queue_disable(queue);
+	/* Late interrupts are to come to the driver, and none when there is no virtqueue. */
+	sim_irq_wait(&queue->irq);
 	vq = queue->vq;
 	WRITE_ONCE(queue->vq, NULL);
 	sim_irq_wait(&queue->irq);
-	mutex_unlock(&sim->lock);
+	sim_unlock(sim);
 	if (vq)
 		vring_del_virtqueue(vq);
 }
@@ -256,7 +348,7 @@ static void sim_del_vqs(struct virtio_device *vdev)
 		sim_del_vq(&sim->queues[i]);
 	/* No driver resets a device that is absent, and the core warns if one did not. */
 	if (READ_ONCE(sim->gone))
-		WRITE_ONCE(sim->status, 0);
+		sim_clear_status(sim);
 }
 
 /* The size of a virtqueue; a split ring's is a power of two. */
@@ -268,10 +360,25 @@ static unsigned int sim_queue_size(struct sim_device *sim)
 								     rounddown_pow_of_two(size);
 }
 
+/* The virtqueue that the driver asks for: is it to be had? */
+static int sim_vq_there(struct sim_queue *queue)
+{
+	struct sim_device *sim = queue->sim;
+	struct sim_action rule;
+
+	lockdep_assert_held(&sim->lock);
+	if (sim->gone)
+		return -ENOENT;
+	if (!sim_rules_event(sim, SIM_VQ_FAIL, queue, &rule))
+		return 0;
+	return rule.value ? -(int)rule.value : -ENOENT;
+}
+
 static struct virtqueue *sim_add_vq(struct sim_device *sim, unsigned int index,
 				    const struct virtqueue_info *info)
 {
 	unsigned int size = sim_queue_size(sim);
+	struct sim_action rule;
 	struct sim_queue *queue;
 	struct virtqueue *vq;
 	int err;
@@ -281,18 +388,23 @@ static struct virtqueue *sim_add_vq(struct sim_device *sim, unsigned int index,
 	queue = &sim->queues[index];
 	if (queue->vq)
 		return ERR_PTR(-EBUSY);
+	sim_lock(sim);
+	err = sim_vq_there(queue);
+	sim_unlock(sim);
+	if (err)
+		return ERR_PTR(err);
 	vq = vring_create_virtqueue(index, size, SMP_CACHE_BYTES, &sim->vdev, true, true,
 				    info->ctx, sim_notify, info->callback, info->name);
 	if (!vq)
 		return ERR_PTR(-ENOMEM);
 	vq->num_max = size;
 	vq->priv = queue;
-	mutex_lock(&sim->lock);
+	sim_lock(sim);
 	WRITE_ONCE(queue->vq, vq);
 	err = sim_queue_enable(queue);
-	if (!err)
-		sim_rules_event(sim, SIM_IRQ_EARLY, queue);
-	mutex_unlock(&sim->lock);
+	if (!err && sim_rules_event(sim, SIM_IRQ_EARLY, queue, &rule))
+		sim_queue_raise(queue);
+	sim_unlock(sim);
 	if (err) {
 		sim_del_vq(queue);
 		return ERR_PTR(err);
@@ -330,9 +442,9 @@ static void sim_synchronize_cbs(struct virtio_device *vdev)
 {
 	struct sim_device *sim = to_sim(vdev);
 
-	mutex_lock(&sim->lock);
+	sim_lock(sim);
 	sim_sync_irqs(sim);
-	mutex_unlock(&sim->lock);
+	sim_unlock(sim);
 }
 
 static int sim_disable_vq_and_reset(struct virtqueue *vq)
@@ -342,13 +454,13 @@ static int sim_disable_vq_and_reset(struct virtqueue *vq)
 
 	if (!sim_has(sim, VIRTIO_F_RING_RESET))
 		return -ENOENT;
-	mutex_lock(&sim->lock);
+	sim_lock(sim);
 	if (sim->model->reset)
 		sim->model->reset(sim, queue);
 	sim_queue_disable(queue);
 	sim_irq_wait(&queue->irq);
 	vq->reset = true;
-	mutex_unlock(&sim->lock);
+	sim_unlock(sim);
 	return 0;
 }
 
@@ -358,12 +470,12 @@ static int sim_enable_vq_after_reset(struct virtqueue *vq)
 	struct sim_device *sim = queue->sim;
 	int err = -EBUSY;
 
-	mutex_lock(&sim->lock);
+	sim_lock(sim);
 	if (vq->reset)
-		err = sim_queue_enable(queue);
+		err = sim_vq_there(queue) ?: sim_queue_enable(queue);
 	if (!err)
 		vq->reset = false;
-	mutex_unlock(&sim->lock);
+	sim_unlock(sim);
 	return err;
 }
 
@@ -375,8 +487,9 @@ static const char *sim_bus_name(struct virtio_device *vdev)
 static int sim_set_vq_affinity(struct virtqueue *vq, const struct cpumask *mask)
 {
 	struct sim_queue *queue = vq->priv;
+	unsigned int cpu = mask ? cpumask_first(mask) : nr_cpu_ids;
 
-	WRITE_ONCE(queue->irq.cpu, mask ? (int)cpumask_first(mask) : -1);
+	WRITE_ONCE(queue->irq.cpu, cpu < nr_cpu_ids ? (int)cpu : -1);
 	return 0;
 }
 

@@ -6,7 +6,6 @@
 #include <linux/bitmap.h>
 #include <linux/jiffies.h>
 #include <linux/kthread.h>
-#include <linux/sched/mm.h>
 
 #include "core.h"
 
@@ -15,9 +14,13 @@
 
 static bool sim_has_work(struct sim_device *sim)
 {
-	return READ_ONCE(sim->woken) || READ_ONCE(sim->nr_config_writes) ||
-	       (READ_ONCE(sim->ready) && !bitmap_empty(sim->kicked, SIM_QUEUES_MAX)) ||
-	       (!READ_ONCE(sim->ready) && (READ_ONCE(sim->status) & VIRTIO_CONFIG_S_DRIVER_OK));
+	if (READ_ONCE(sim->woken) || READ_ONCE(sim->nr_config_writes))
+		return true;
+	if (READ_ONCE(sim->gone))
+		return false;
+	if (READ_ONCE(sim->ready))
+		return !bitmap_empty(sim->kicked, SIM_QUEUES_MAX);
+	return READ_ONCE(sim->status) & VIRTIO_CONFIG_S_DRIVER_OK;
 }
 
 static void sim_work_config(struct sim_device *sim)
@@ -44,6 +47,10 @@ static unsigned long sim_work(struct sim_device *sim)
 	lockdep_assert_held(&sim->lock);
 	WRITE_ONCE(sim->woken, false);
 	sim_work_config(sim);
+	if (sim->gone) {
+		bitmap_zero(sim->kicked, SIM_QUEUES_MAX);
+		return next;
+	}
 	if (!sim->ready && (READ_ONCE(sim->status) & VIRTIO_CONFIG_S_DRIVER_OK)) {
 		sim->ready = true;
 		bitmap_set(sim->kicked, 0, sim->nr_queues);
@@ -52,10 +59,6 @@ static unsigned long sim_work(struct sim_device *sim)
 	}
 	if (!sim->ready)
 		return next;
-	if (sim->gone) {
-		bitmap_zero(sim->kicked, SIM_QUEUES_MAX);
-		return next;
-	}
 	for_each_set_bit(i, sim->kicked, sim->nr_queues) {
 		clear_bit(i, sim->kicked);
 		/* Not kicked any more before we look into the ring. */
@@ -72,8 +75,6 @@ static unsigned long sim_work(struct sim_device *sim)
 
 static int sim_worker(void *data)
 {
-	/* Reclaim would wait for what we play: a disk, a balloon. */
-	unsigned int reclaim = memalloc_noreclaim_save();
 	unsigned long next = jiffies + SIM_IDLE;
 	struct sim_device *sim = data;
 	long timeout;
@@ -82,12 +83,11 @@ static int sim_worker(void *data)
 		timeout = max_t(long, next - jiffies, 1);
 		wait_event_idle_timeout(sim->wait, sim_has_work(sim) || kthread_should_stop(),
 					timeout);
-		mutex_lock(&sim->lock);
+		sim_lock(sim);
 		next = sim_work(sim);
-		mutex_unlock(&sim->lock);
+		sim_unlock(sim);
 		cond_resched();
 	}
-	memalloc_noreclaim_restore(reclaim);
 	return 0;
 }
 

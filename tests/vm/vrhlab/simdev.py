@@ -7,7 +7,7 @@ ROOT = "/sys/kernel/debug/vrh_simdev"
 
 #: Feature bits of ring and transport, by their names in the specification (VIRTIO 1.3, 6).
 RING = {"INDIRECT_DESC": 28, "EVENT_IDX": 29, "VERSION_1": 32, "ACCESS_PLATFORM": 33,
-        "RING_PACKED": 34, "IN_ORDER": 35, "ORDER_PLATFORM": 36, "RING_RESET": 40}
+        "RING_PACKED": 34, "ORDER_PLATFORM": 36, "RING_RESET": 40}
 
 
 def mask(*names):
