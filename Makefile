@@ -60,7 +60,7 @@ UDEV_RELOAD = $(if $(DESTDIR),,@udevadm control --reload 2>/dev/null && \
 
 # What a build leaves, as an expression of find.
 OUTPUT := -name .git -prune -o -type f \( -name '*.o' -o -name '*.ko' -o -name '*.mod' \
-	-o -name '*.mod.c' -o -name '.*.cmd' -o -name '.*.d' -o -name '*.symvers' \
+	-o -name '*.mod.c' -o -name '.*.cmd' -o -name '.*.d' -o -name '*.symvers' -o -name '*.gcno' \
 	-o -name modules.order -o -name '*.pyc' -o -name '.checkpatch-camelcase.*' \
 	-o -path '*/compat/all.c' -o -path '*/compat/config.h' -o -path '*/compat/probe.log' \) \
 	-exec rm -f {} +

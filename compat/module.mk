@@ -10,3 +10,8 @@ ccflags-y += -DVRH_VERSION='"$(or $(VRH_VERSION),$(shell cat $(vrh)/VERSION))"'
 # Our own builds treat warnings as errors; a DKMS build on a kernel and a
 # compiler that we have not met must not fail for a new warning.
 ccflags-$(VRH_WERROR) += -Werror
+# `make modules GCOV=1`: modules that count which of their lines run, for a kernel with
+# CONFIG_GCOV_KERNEL. On others it means nothing.
+ifeq ($(GCOV),1)
+GCOV_PROFILE := y
+endif

@@ -7,6 +7,7 @@ stage that fails does not stop the next one: the last line tells all.
 
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,7 @@ import time
 import xml.etree.ElementTree
 
 REPO = pathlib.Path(__file__).resolve().parents[1]
+LAB = str(REPO / "tests/vm/lab")
 sys.path.insert(0, str(REPO / "tests/vm"))
 
 from vrhlab import host  # noqa: E402
@@ -40,6 +42,11 @@ SELECTION = ("(not debug or test_kunit or test_ext4_keeps or test_copy_is or tes
 #: the stage "all".
 ONE_THREAD = {"VRH_ACCEL": "tcg,thread=single"}
 
+#: What reaches the lines of the modules: the suites, data through each kind of device, and what
+#: happens to a driver; on the debug kernel, whose modules count them.
+COVERAGE = ("debug and not in-tree and (test_kunit or test_simdev or test_lifecycle or "
+            "test_pvclock or test_net or test_blk or test_console or test_balloon)")
+
 #: Name of a stage, what pytest runs for it. In the order of what fails fastest.
 STAGES = {
     "static": ["tests/static/test_static.py"],
@@ -48,6 +55,7 @@ STAGES = {
     "packages": [*BUILDS, "tests/pkg"],
     "guests": [*PARALLEL, "-k", SELECTION, "tests/vm"],
     "all": [*PARALLEL, "tests/vm"],
+    "coverage": [*PARALLEL, "-k", COVERAGE, "tests/vm"],
 }
 
 #: Stages that run unless others are named.
@@ -60,12 +68,11 @@ def fetch(names):
     pytest keeps what a test prints to itself, and this may take half an hour: where a person
     sees how far it is.
     """
-    lab = str(REPO / "tests/vm/lab")
-    kernels = host.words("VRH_KERNELS")
+    kernels = ["debug"] if names == ["coverage"] else host.words("VRH_KERNELS")
     orders = [["source", "scripts/checkpatch.pl"]]
     if not {"static", "unit"}.issuperset(names or DEFAULT):
         orders.append(["fetch", *kernels])
-    return all(subprocess.run([sys.executable, lab, *order]).returncode == 0 for order in orders)
+    return all(subprocess.run([sys.executable, LAB, *order]).returncode == 0 for order in orders)
 
 
 def count(report):
@@ -84,21 +91,36 @@ def count(report):
     return passed, failed, skipped
 
 
+def environment(stage):
+    """The environment of a stage."""
+    found = {"VRH_SLOTS": str(GUESTS), **(ONE_THREAD if stage in ("guests", "coverage") else {}),
+             **os.environ}
+    if stage == "coverage":
+        found["VRH_KERNELS"] = "debug"
+        if "VRH_COVERAGE" not in found:     # counters of what was built then
+            shutil.rmtree(host.cache_dir() / "coverage", ignore_errors=True)
+            found["VRH_COVERAGE"] = str(host.cache_dir() / "coverage")
+    return found
+
+
 def run(stage, targets):
     """Runs one stage; returns (passed, failed, skipped, seconds)."""
     begun = time.monotonic()
+    variables = environment(stage)
     print(f"\n=== {stage}: {' '.join(targets)}", flush=True)
     with tempfile.TemporaryDirectory() as scratch:
         report = os.path.join(scratch, "report.xml")
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-v", "--tb=short", "--durations=5", "-rs",
              "-p", "no:cacheprovider", f"--junitxml={report}", *targets], cwd=REPO,
-            env={"VRH_SLOTS": str(GUESTS), **(ONE_THREAD if stage == "guests" else {}),
-                 **os.environ})
+            env=variables)
         passed, failed, skipped = count(report)
     # pytest's own trouble (no test collected, an internal error) counts as one failure.
     if done.returncode and not failed:
         failed = 1
+    if stage == "coverage":
+        enough = subprocess.run([sys.executable, LAB, "coverage"], env=variables).returncode == 0
+        passed, failed = passed + enough, failed + (not enough)
     return passed, failed, skipped, time.monotonic() - begun
 
 

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 
-from . import host, kernels, packages, tree
+from . import coverage, host, kernels, packages, tree
 
 #: Directories of a module that is not named like its directory.
 DIRECTORIES = {"pvclock_rh": "pvclock"}
@@ -46,6 +46,7 @@ class Build:
     stage: pathlib.Path     #: its lib/modules is mounted on /lib/modules in a guest
     modules: tuple          #: names of our modules in it
     tree: pathlib.Path | None = None    #: the copy that was built, compat/config.h in it
+    gcov: bool = False      #: its modules count which lines run
 
     def run(self, argv):
         """Runs ARGV where the modules are built, in the Debian 13 root for 7.3: its output."""
@@ -60,22 +61,27 @@ class Build:
         return self.stage / "lib/modules" / self.kernel.release
 
 
-def build(name, source=None, modules=None, kunit=None, simdev=False, verbose=False):
+def build(name, source=None, modules=None, kunit=None, simdev=False, verbose=False,
+          gcov=None):
     """Builds the tree SOURCE (this checkout) for kernel NAME and stages it.
 
     MODULES restricts the build to these modules: while others are broken, for instance. With
     SIMDEV the simulated device is built too; the suites of the debug kernel have it anyway.
+    With GCOV, which VRH_COVERAGE stands for, modules for the debug kernel count their lines.
     """
     kernel = kernels.get(name)
     source = pathlib.Path(source or host.repository())
     if not (source / "Kbuild").exists():
         raise host.LabError(f"{source} is not a tree of virtio-rh: it has no Kbuild")
     packages.ensure(packages.BUILD, "building modules")
-    key = tree.key(source)
+    if gcov is None:
+        gcov = kernel.debug and coverage.directory() is not None
+    key = tree.key(source) + ("-gcov" if gcov else "")
     copy = host.cache_dir() / "build" / name / key
     with host.locked(copy.with_name(f"{key}.lock"), f"build of {source} for {name}"):
         tree.sync(source, copy)
-        variables = ["W=1", "VRH_WERROR=y"]
+        # The branches that count make the compiler see variables that may lack a value.
+        variables = ["GCOV=1"] if gcov else ["W=1", "VRH_WERROR=y"]
         if modules:
             directories = [DIRECTORIES.get(module, module) for module in modules]
             variables.append(f"vrh-modules={' '.join(directories)}")
@@ -84,8 +90,11 @@ def build(name, source=None, modules=None, kunit=None, simdev=False, verbose=Fal
         if simdev:
             variables.append("SIMDEV=1")
         _make(kernel, copy, variables, verbose)
-        stage, modules = _stage(kernel, list(_built(copy)))
-        return Build(kernel, stage, modules, copy)
+        built = list(_built(copy))
+        stage, modules = _stage(kernel, built)
+        if gcov:
+            coverage.begin(copy, kernel.release, built)
+        return Build(kernel, stage, modules, copy, gcov)
 
 
 def stock(name):

@@ -21,7 +21,7 @@ import socket
 import threading
 import time
 
-from . import build, devices, host, initramfs, kernels, packages, qemu, verdict
+from . import build, coverage, devices, host, initramfs, kernels, packages, qemu, verdict
 from .qmp import QMP, QMPError
 
 
@@ -247,6 +247,8 @@ class Guest:
         """Ends the guest; nothing happens if it has ended."""
         if self.directory and (self.directory / "console").exists():
             if self.process and self.process.poll() is None and not self._dead.is_set():
+                if self.built.gcov:
+                    coverage.pull(self)
                 try:
                     self._request({"exit": True})
                     self.process.wait(10)

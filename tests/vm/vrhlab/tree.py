@@ -14,7 +14,7 @@ import subprocess
 NOT_BUILT = ("tests/vm/", "bench/", ".git/")
 
 #: Build output, skipped in a tree that is no git checkout.
-OUTPUT = (".o", ".ko", ".mod", ".mod.c", ".cmd", ".symvers", ".pyc", "modules.order")
+OUTPUT = (".o", ".ko", ".mod", ".mod.c", ".cmd", ".symvers", ".gcno", ".pyc", "modules.order")
 GENERATED = ("compat/config.h", "compat/all.c", "compat/probe.log")
 
 
