@@ -111,6 +111,9 @@ bench:		## in-tree against ours: make bench BENCH=blk KERNEL=6.12 PAIRS=5
 fuzz:		## lie to a driver in a guest: make fuzz DRIVER=blk SECONDS=600 SEED=1
 	tests/vm/lab fuzz '$(DRIVER)' --seconds '$(SECONDS)' --seed '$(SEED)' --kernel '$(FUZZ_KERNEL)'
 
+table:		## tell each lie to both drivers of a type, write docs/hostile-table.md (an hour or two)
+	tests/vm/lab table --fresh --out docs/hostile-table.md
+
 modules_install: $(KDIR)/Makefile	## copy built modules below INSTALL_MOD_PATH, no depmod
 	+$(KBUILD) INSTALL_MOD_PATH=$(abspath $(INSTALL_MOD_PATH)) INSTALL_MOD_DIR=$(MODDIR) \
 		DEPMOD=true modules_install
@@ -148,5 +151,5 @@ clean:		## remove what a build made
 	find . -name .git -prune -o -type d \( -name __pycache__ -o -name .pytest_cache \
 		-o -name .tmp_versions \) -prune -exec rm -rf {} +
 
-.PHONY: help modules dkms sparse matrix checkpatch check demo bench fuzz \
+.PHONY: help modules dkms sparse matrix checkpatch check demo bench fuzz table \
 	modules_install install uninstall clean

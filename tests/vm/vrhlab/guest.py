@@ -96,7 +96,8 @@ class Guest:
     boot_seconds = 180  #: bound on booting; the debug kernel gets twice that
 
     def __init__(self, kernel="6.12", built=None, smp=2, mem=1024, devices=(), append="",
-                 early=(), root="9p", cpu=None, machine="q35", extra=(), allowed=()):
+                 early=(), root="9p", cpu=None, machine="q35", extra=(), allowed=(),
+                 slot=True):
         self.kernel = kernels.get(kernel)
         self.built = built or build.stock(kernel)
         self.smp, self.mem, self.cpu, self.machine = smp, mem, cpu, machine
@@ -104,6 +105,7 @@ class Guest:
         self.append, self.early, self.root = append, tuple(early), root
         self.extra = list(extra)
         self.allowed = list(allowed)
+        self.slot = slot        # False: who makes it has a guest slot for it
         self.directory = self.share = self.qmp = self.process = None
         self._judged = 0        # bytes of the console that were judged already
         self._answers = {}
@@ -134,7 +136,8 @@ class Guest:
     def start(self):
         """Boots; returns when the agent answers."""
         packages.ensure(packages.GUEST, "guests")
-        self._cleanup.enter_context(host.guest_slot())
+        if self.slot:
+            self._cleanup.enter_context(host.guest_slot())
         self.directory = host.make_directory()
         self._cleanup.callback(shutil.rmtree, self.directory, ignore_errors=True)
         self.share = self.directory / "share"
