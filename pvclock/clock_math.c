@@ -4,31 +4,76 @@
  * the clamp, and the TSC frequency. Pure like clock_math.h: touches nothing
  * but its arguments.
  */
+#include <linux/minmax.h>
+
 #include "clock_math.h"
 
 /**
- * pvc_clamp() - never hand out less than was handed out before
- * @last: the largest value handed out on any CPU, ns; shared by all readers
+ * pvc_note_slow() - note a reading of a stable page
+ * @last: times handed out on all CPUs; see PVC_SETTLED
  * @ns: what this CPU read
+ *
+ * From here on readings up to PVC_LAG_NSEC later are not noted. A reading that is
+ * before what was noted is repeated from there: another reader was faster, or
+ * pages that were not stable ran ahead of the stable ones, or the host set its
+ * clock back.
+ *
+ * Context: any, also NMI.
+ * Return: @ns, or the larger value that was noted before.
+ */
+u64 notrace pvc_note_slow(atomic64_t *last, u64 ns)
+{
+	s64 seen = atomic64_read(last);
+	u64 most;
+
+	/* Readings up to that were handed out, maybe some beyond it; no more will be. */
+	if (unlikely(ns > PVC_NS_MAX))
+		return pvc_clamp(last, ns);
+
+	do {
+		most = seen & ~PVC_SETTLED;
+		if (ns <= most)
+			return most;
+	} while (!atomic64_try_cmpxchg(last, &seen, ns));
+
+	return ns;
+}
+
+/**
+ * pvc_clamp() - never hand out less than was handed out before
+ * @last: times handed out on all CPUs; see PVC_SETTLED
+ * @ns: what this CPU read; 0 if it could not read
  *
  * Without the stable bit each virtual CPU's page was made at another moment of
  * another host CPU, and the pages differ by up to some microseconds. The first
  * CPU to read sets the time; a CPU behind it repeats that until it has caught
- * up. The loop ends: a failed exchange means that @last grew.
+ * up. The loops end: a failed exchange means that another reader came through.
+ *
+ * The first reading after stable ones does not know what they were, only that
+ * none was later than PVC_LAG_NSEC after the last that was noted. That is where
+ * time goes on from: up to a tick early, and standing still until the host is
+ * there. Programs can bear that; they cannot bear a step back. A CPU that still
+ * has a stable page then finds PVC_SETTLED and cannot hand out less either.
  *
  * Context: any, also NMI.
- * Return: @ns, or the larger value that another reader got before.
+ * Return: @ns, or the larger value that other readers may have got before.
  */
 u64 notrace pvc_clamp(atomic64_t *last, u64 ns)
 {
 	s64 seen = atomic64_read(last);
+	u64 most;
 
+	ns = min_t(u64, ns, PVC_NS_MAX);
 	do {
-		if (ns <= (u64)seen)
-			return seen;
-	} while (!atomic64_try_cmpxchg(last, &seen, ns));
+		most = seen & ~PVC_SETTLED;
+		if (!(seen & PVC_SETTLED))
+			most += PVC_LAG_NSEC;
+		else if (ns <= most)
+			return most;
+		most = max(ns, most);
+	} while (!atomic64_try_cmpxchg(last, &seen, most | PVC_SETTLED));
 
-	return ns;
+	return most;
 }
 
 /**

@@ -13,8 +13,10 @@
 #define PVC_CLOCK_MATH_H
 
 #include <linux/atomic.h>
+#include <linux/bits.h>
 #include <linux/build_bug.h>
 #include <linux/compiler.h>
+#include <linux/jiffies.h>
 #include <linux/limits.h>
 #include <linux/math64.h>
 #include <linux/types.h>
@@ -41,6 +43,27 @@ static_assert(offsetof(struct pvclock_vcpu_time_info, flags) == 29);
  * 1 Hz or for 4 EHz. A page beyond that is not a clock.
  */
 #define PVC_MAX_SHIFT 32
+
+/*
+ * How far readings of stable pages may run ahead of the largest one noted, ns.
+ * To note one costs every CPU a cache miss, so it is done once a tick. The
+ * price is paid where the pages stop being stable: see pvc_clamp().
+ */
+#define PVC_LAG_NSEC ((u64)TICK_NSEC)
+
+/*
+ * What is known about the times handed out is one word, so that a reader learns
+ * and changes it in one step. The low bits are the largest time noted. With this
+ * bit nobody was given more; without it, readers of stable pages may have been
+ * given up to PVC_LAG_NSEC more.
+ */
+#define PVC_SETTLED BIT_ULL(63)
+
+/*
+ * No later time is noted, so that none comes near PVC_SETTLED: 146 years after the
+ * virtual machine's start. The kernel's ktime_t ends at twice that.
+ */
+#define PVC_NS_MAX (BIT_ULL(62) - 1)
 
 /**
  * struct pvc_reading - one consistent look at a pvclock page
@@ -201,7 +224,29 @@ static __always_inline bool pvc_read(const struct pvclock_vcpu_time_info *page,
 	return true;
 }
 
+u64 pvc_note_slow(atomic64_t *last, u64 ns);
 u64 pvc_clamp(atomic64_t *last, u64 ns);
+
+/**
+ * pvc_note() - hand out a reading of a stable page
+ * @last: times handed out on all CPUs; see PVC_SETTLED
+ * @ns: what this CPU read
+ *
+ * One comparison tells that nothing has to be done: a reading before @last wraps
+ * and is as far off as one that is due to be noted, and PVC_SETTLED in @last makes
+ * every reading so.
+ *
+ * Context: any, also NMI.
+ * Return: @ns, or the larger value that was noted before.
+ */
+static __always_inline u64 pvc_note(atomic64_t *last, u64 ns)
+{
+	if (likely(ns - (u64)atomic64_read(last) <= PVC_LAG_NSEC))
+		return ns;
+
+	return pvc_note_slow(last, ns);
+}
+
 u32 pvc_tsc_khz(u32 mul, s8 shift);
 
 #endif

@@ -19,24 +19,13 @@
 #include "pvclock_rh.h"
 
 /*
- * Largest reading handed out, ns; with the stable bit up to a tick less.
- * Without that bit every read on every CPU writes it: a line of its own.
+ * The times handed out, as pvc_note() and pvc_clamp() keep them. Without the
+ * stable bit every read on every CPU writes it: a line of its own.
  */
-static atomic64_t pvc_last ____cacheline_aligned_in_smp = ATOMIC64_INIT(0);
+static atomic64_t pvc_last ____cacheline_aligned_in_smp = ATOMIC64_INIT(PVC_SETTLED);
 
 /* Written by their own CPU with single instructions, so an NMI may interfere. */
 static DEFINE_PER_CPU(struct pvc_stats, pvc_stats);
-
-/*
- * With the stable bit no reading is clamped. The largest one is noted now and
- * then all the same, for the read that fails: once a tick costs a cache miss a
- * tick, and is as exact as the core's own idea of its last reading.
- */
-static __always_inline void pvc_note(u64 ns)
-{
-	if (unlikely(ns > (u64)atomic64_read(&pvc_last) + TICK_NSEC))
-		pvc_clamp(&pvc_last, ns);
-}
 
 /*
  * Both kinds of read. @r is for the caller that wants the TSC too.
@@ -46,7 +35,6 @@ static __always_inline void pvc_note(u64 ns)
 static __always_inline bool pvc_now(struct pvc_reading *r, u64 *ns)
 {
 	bool exact = false;
-	u64 clamped;
 
 	preempt_disable_notrace();
 	if (unlikely(!pvc_page_read(r))) {
@@ -58,26 +46,21 @@ static __always_inline bool pvc_now(struct pvc_reading *r, u64 *ns)
 		 * would be a jump ahead by the whole difference.
 		 */
 		this_cpu_inc(pvc_stats.unreadable);
-		*ns = atomic64_read(&pvc_last);
+		*ns = pvc_clamp(&pvc_last, 0);
 		goto out;
 	}
 
 	if (unlikely(r->behind))
 		this_cpu_inc(pvc_stats.tsc_behind);
 
-	*ns = r->ns;
-	exact = !r->behind;
-	if (likely(pvc_page_stable(r))) {
-		pvc_note(r->ns);
-		goto out;
-	}
-
-	clamped = pvc_clamp(&pvc_last, r->ns);
-	if (clamped != r->ns) {
+	if (likely(pvc_page_stable(r)))
+		*ns = pvc_note(&pvc_last, r->ns);
+	else
+		*ns = pvc_clamp(&pvc_last, r->ns);
+	if (unlikely(*ns != r->ns))
 		this_cpu_inc(pvc_stats.clamp_hits);
-		*ns = clamped;
-		exact = false;
-	}
+	else
+		exact = !r->behind;
 out:
 	if (unlikely(r->retries))
 		this_cpu_add(pvc_stats.retries, r->retries);
@@ -131,7 +114,7 @@ static int pvc_cs_enable(struct clocksource *cs)
  */
 static void pvc_cs_resume(struct clocksource *cs)
 {
-	atomic64_set(&pvc_last, 0);
+	atomic64_set(&pvc_last, PVC_SETTLED);
 }
 
 /*

@@ -20,7 +20,7 @@ int pvc_page_sample(struct pvc_reading *r);
 /**
  * struct pvc_stats - what happened on the way to a time, since load
  * @retries: tries that failed because the host was writing the page
- * @clamp_hits: readings behind another CPU's, answered with that one
+ * @clamp_hits: readings behind a time handed out before, answered with that one
  * @tsc_behind: readings with a TSC before the page's
  * @unreadable: readings given up: time stood still for them
  */

@@ -2,7 +2,8 @@
 /*
  * KUnit suites of pvclock/clock_math.[ch]: read protocol and clamp. The test
  * plays the host; the TSC read, which lies between the reader's two looks at
- * the version, is where it gets its turn.
+ * the version, is where it gets its turn. In pvclock_host_test.c it gets its turn
+ * everywhere.
  */
 #include <kunit/test.h>
 #include <linux/delay.h>
@@ -293,26 +294,98 @@ static struct kunit_suite read_suite = {
 
 /* Clamp */
 
+/* The largest time in the word that the clamp keeps. */
+static u64 most(const atomic64_t *last)
+{
+	return atomic64_read(last) & ~PVC_SETTLED;
+}
+
 static void clamp_never_goes_back(struct kunit *test)
 {
-	atomic64_t last = ATOMIC64_INIT(0);
+	atomic64_t last = ATOMIC64_INIT(PVC_SETTLED);
 
 	KUNIT_EXPECT_EQ(test, pvc_clamp(&last, 0), 0ULL);
 	KUNIT_EXPECT_EQ(test, pvc_clamp(&last, 100), 100ULL);
 	KUNIT_EXPECT_EQ(test, pvc_clamp(&last, 100), 100ULL);
 	KUNIT_EXPECT_EQ(test, pvc_clamp(&last, 99), 100ULL);
 	KUNIT_EXPECT_EQ(test, pvc_clamp(&last, 101), 101ULL);
-	KUNIT_EXPECT_EQ(test, atomic64_read(&last), 101LL);
+	KUNIT_EXPECT_EQ(test, (u64)atomic64_read(&last), 101 | PVC_SETTLED);
 }
 
-static void clamp_compares_unsigned(struct kunit *test)
+static void clamp_ends_where_the_mark_begins(struct kunit *test)
 {
-	atomic64_t last = ATOMIC64_INIT(0);
+	atomic64_t last = ATOMIC64_INIT(PVC_SETTLED);
 
-	KUNIT_EXPECT_EQ(test, pvc_clamp(&last, 1ULL << 63), 1ULL << 63);
-	KUNIT_EXPECT_EQ(test, pvc_clamp(&last, S64_MAX), 1ULL << 63);
-	KUNIT_EXPECT_EQ(test, pvc_clamp(&last, U64_MAX), U64_MAX);
-	KUNIT_EXPECT_EQ(test, pvc_clamp(&last, 0), U64_MAX);
+	KUNIT_EXPECT_EQ(test, pvc_clamp(&last, PVC_NS_MAX), PVC_NS_MAX);
+	KUNIT_EXPECT_EQ(test, pvc_clamp(&last, PVC_NS_MAX + 1), PVC_NS_MAX);
+	KUNIT_EXPECT_EQ(test, pvc_clamp(&last, U64_MAX), PVC_NS_MAX);
+	KUNIT_EXPECT_EQ(test, pvc_clamp(&last, 0), PVC_NS_MAX);
+
+	/* As large a time at once, and what looks like the mark. */
+	atomic64_set(&last, PVC_SETTLED);
+	KUNIT_EXPECT_EQ(test, pvc_clamp(&last, U64_MAX), PVC_NS_MAX);
+	atomic64_set(&last, PVC_SETTLED);
+	KUNIT_EXPECT_EQ(test, pvc_clamp(&last, PVC_SETTLED), PVC_NS_MAX);
+	KUNIT_EXPECT_EQ(test, (u64)atomic64_read(&last), PVC_NS_MAX | PVC_SETTLED);
+}
+
+static void note_writes_once_a_tick(struct kunit *test)
+{
+	const u64 start = 1000000000;
+	atomic64_t last = ATOMIC64_INIT(PVC_SETTLED);
+
+	KUNIT_EXPECT_EQ(test, pvc_note(&last, start), start);
+	KUNIT_EXPECT_EQ(test, (u64)atomic64_read(&last), start);
+	KUNIT_EXPECT_EQ(test, pvc_note(&last, start + 1), start + 1);
+	KUNIT_EXPECT_EQ(test, pvc_note(&last, start + PVC_LAG_NSEC), start + PVC_LAG_NSEC);
+	KUNIT_EXPECT_EQ(test, (u64)atomic64_read(&last), start);
+	KUNIT_EXPECT_EQ(test, pvc_note(&last, start + PVC_LAG_NSEC + 1), start + PVC_LAG_NSEC + 1);
+	KUNIT_EXPECT_EQ(test, (u64)atomic64_read(&last), start + PVC_LAG_NSEC + 1);
+	/* Behind what was noted: nothing is written, and the time does not go back. */
+	KUNIT_EXPECT_EQ(test, pvc_note(&last, start), start + PVC_LAG_NSEC + 1);
+	KUNIT_EXPECT_EQ(test, (u64)atomic64_read(&last), start + PVC_LAG_NSEC + 1);
+}
+
+static void note_and_clamp_meet(struct kunit *test)
+{
+	const u64 start = 1000000000, floor = start + PVC_LAG_NSEC;
+	atomic64_t last = ATOMIC64_INIT(PVC_SETTLED);
+
+	/* The first reading of a page that is not stable covers what was not noted. */
+	pvc_note(&last, start);
+	KUNIT_EXPECT_EQ(test, pvc_clamp(&last, start + 1), floor);
+	KUNIT_EXPECT_EQ(test, (u64)atomic64_read(&last), floor | PVC_SETTLED);
+	/* It does so once. */
+	KUNIT_EXPECT_EQ(test, pvc_clamp(&last, start + 2), floor);
+	KUNIT_EXPECT_EQ(test, pvc_clamp(&last, floor + 1), floor + 1);
+	/* A stable page may not undercut it either, and the mark stays until one is ahead. */
+	KUNIT_EXPECT_EQ(test, pvc_note(&last, floor), floor + 1);
+	KUNIT_EXPECT_EQ(test, pvc_note(&last, floor + 1), floor + 1);
+	KUNIT_EXPECT_EQ(test, (u64)atomic64_read(&last), (floor + 1) | PVC_SETTLED);
+	KUNIT_EXPECT_EQ(test, pvc_note(&last, floor + 2), floor + 2);
+	KUNIT_EXPECT_EQ(test, (u64)atomic64_read(&last), floor + 2);
+	/* A reading far ahead is handed out as it is. */
+	KUNIT_EXPECT_EQ(test, pvc_clamp(&last, floor * 2), floor * 2);
+}
+
+static void note_ends_where_the_mark_begins(struct kunit *test)
+{
+	atomic64_t last = ATOMIC64_INIT(PVC_SETTLED);
+	u64 now;
+
+	KUNIT_EXPECT_EQ(test, pvc_note(&last, PVC_NS_MAX - 1), PVC_NS_MAX - 1);
+	/* Not noted, and covered all the same. */
+	now = pvc_note(&last, PVC_NS_MAX + 5);
+	KUNIT_EXPECT_GE(test, pvc_clamp(&last, 0), now);
+	now = pvc_clamp(&last, U64_MAX);
+	KUNIT_EXPECT_EQ(test, pvc_note(&last, U64_MAX), now);
+	KUNIT_EXPECT_EQ(test, pvc_note(&last, PVC_SETTLED), now);
+	KUNIT_EXPECT_EQ(test, pvc_note(&last, 0), now);
+
+	atomic64_set(&last, PVC_SETTLED);
+	KUNIT_EXPECT_EQ(test, pvc_note(&last, U64_MAX), PVC_NS_MAX);
+	KUNIT_EXPECT_EQ(test, pvc_note(&last, U64_MAX), PVC_NS_MAX);
+	KUNIT_EXPECT_EQ(test, (u64)atomic64_read(&last), PVC_NS_MAX | PVC_SETTLED);
 }
 
 #define CLAMP_THREADS 4
@@ -345,12 +418,12 @@ static int clamp_racer(void *arg)
 	int i;
 
 	for (i = 0; i < CLAMP_ROUNDS; i++) {
-		u64 before = atomic64_read(&s->last);
+		u64 before = most(&s->last);
 		u64 skew = next_random(&t->random) % CLAMP_SKEW;
 		u64 now = pvc_clamp(&s->last, atomic64_inc_return(&s->ticks) + skew);
 
 		/* Neither what this thread got before may be undercut nor what others got. */
-		if (before < mine || now < before || atomic64_read(&s->last) < now)
+		if (before < mine || now < before || most(&s->last) < now)
 			atomic_inc(&s->backwards);
 		mine = now;
 		if (!(i % 64))
@@ -375,6 +448,7 @@ static void clamp_holds_against_racing_cpus(struct kunit *test)
 	threads = kunit_kcalloc(test, CLAMP_THREADS, sizeof(*threads), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, s);
 	KUNIT_ASSERT_NOT_NULL(test, threads);
+	atomic64_set(&s->last, PVC_SETTLED);
 
 	for (i = 0; i < CLAMP_THREADS; i++) {
 		threads[i].shared = s;
@@ -395,9 +469,9 @@ static void clamp_holds_against_racing_cpus(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, atomic_read(&s->backwards), 0);
 	/* The thread that is ahead sets the time, and nobody invents any. */
-	KUNIT_EXPECT_GE(test, atomic64_read(&s->last), atomic64_read(&s->ticks));
-	KUNIT_EXPECT_LE(test, atomic64_read(&s->last),
-			atomic64_read(&s->ticks) + CLAMP_SKEW - 1);
+	KUNIT_EXPECT_GE(test, most(&s->last), (u64)atomic64_read(&s->ticks));
+	KUNIT_EXPECT_LE(test, most(&s->last),
+			(u64)atomic64_read(&s->ticks) + CLAMP_SKEW - 1);
 }
 
 /*
@@ -431,7 +505,7 @@ static int clamp_interrupted(void *arg)
 		pvc_clamp(&s->last, atomic64_inc_return(&s->ticks));
 		/* In this order: an interrupt between the two must not look like a fault. */
 		given = READ_ONCE(s->given);
-		if ((u64)atomic64_read(&s->last) < given)
+		if (most(&s->last) < given)
 			s->undercut++;
 		if (!(++n % 1024))
 			cond_resched();
@@ -452,6 +526,7 @@ static void clamp_holds_against_an_interrupt(struct kunit *test)
 	}
 	s = kunit_kzalloc(test, sizeof(*s), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, s);
+	atomic64_set(&s->last, PVC_SETTLED);
 	task = kthread_create(clamp_interrupted, s, "pvc_interrupted");
 	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
 	kthread_bind(task, cpu);
@@ -473,7 +548,10 @@ static void clamp_holds_against_an_interrupt(struct kunit *test)
 
 static struct kunit_case clamp_cases[] = {
 	KUNIT_CASE(clamp_never_goes_back),
-	KUNIT_CASE(clamp_compares_unsigned),
+	KUNIT_CASE(clamp_ends_where_the_mark_begins),
+	KUNIT_CASE(note_writes_once_a_tick),
+	KUNIT_CASE(note_and_clamp_meet),
+	KUNIT_CASE(note_ends_where_the_mark_begins),
 	KUNIT_CASE(clamp_holds_against_racing_cpus),
 	KUNIT_CASE(clamp_holds_against_an_interrupt),
 	{}
