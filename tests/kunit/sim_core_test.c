@@ -39,7 +39,8 @@ static struct core {
 
 static const u64 rings[] = { SIM_RING_FEATURES, SIM_PACKED_FEATURES };
 
-static u8 buffers[4][BYTES];
+/* What a module has of its own cannot be given to a device. */
+static u8 (*buffers)[BYTES];
 
 static void core_called(struct virtqueue *vq)
 {
@@ -456,12 +457,21 @@ static void lock_forbids_reclaim(struct kunit *test)
 
 static int core_suite_init(struct kunit_suite *suite)
 {
-	return register_virtio_driver(&core_driver);
+	int err;
+
+	buffers = kcalloc(3, sizeof(*buffers), GFP_KERNEL);
+	if (!buffers)
+		return -ENOMEM;
+	err = register_virtio_driver(&core_driver);
+	if (err)
+		kfree(buffers);
+	return err;
 }
 
 static void core_suite_exit(struct kunit_suite *suite)
 {
 	unregister_virtio_driver(&core_driver);
+	kfree(buffers);
 }
 
 static struct kunit_case sim_core_cases[] = {

@@ -102,6 +102,7 @@ ssize_t sim_stream_action(const u8 *stream, size_t len, struct sim_action *actio
 
 int sim_worker_start(struct sim_device *sim);
 void sim_worker_stop(struct sim_device *sim);
+void sim_worker_ready(struct sim_device *sim);
 
 /* transport.c */
 

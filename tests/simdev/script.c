@@ -336,6 +336,8 @@ static int sim_act_locked(struct sim_device *sim, const struct sim_action *actio
 		sim->rules[sim->nr_rules++].bytes = NULL;
 		return 0;
 	}
+	/* The thread may not have come to it yet. */
+	sim_worker_ready(sim);
 	err = sim_act_now(sim, action);
 	if (!err) {
 		sim->stats.actions++;

@@ -122,6 +122,7 @@ struct task_struct;
  *	virtqueues and not set DRIVER_OK yet does not read that bit, as the core warns of it
  *
  * @SIM_MODEL: the first of the model's own, see its file
+ * @SIM_OPS_MAX: behind the last one that a model can have
  */
 enum sim_op {
 	SIM_DELAY,
@@ -557,6 +558,8 @@ struct sim_device {
  * sim_has() - is a feature negotiated?
  * @sim: a device whose driver has set FEATURES_OK
  * @bit: the feature
+ *
+ * Return: it is.
  */
 static inline bool sim_has(const struct sim_device *sim, unsigned int bit)
 {

@@ -37,6 +37,24 @@ static void sim_work_config(struct sim_device *sim)
 		sim->model->config_set(sim, writes[i].at, writes[i].len);
 }
 
+/**
+ * sim_worker_ready() - the driver may have set DRIVER_OK: the device works from now on
+ * @sim: the device
+ *
+ * Context: process context, under the device's lock.
+ */
+void sim_worker_ready(struct sim_device *sim)
+{
+	lockdep_assert_held(&sim->lock);
+	if (sim->ready || sim->gone || !(READ_ONCE(sim->status) & VIRTIO_CONFIG_S_DRIVER_OK))
+		return;
+	sim->ready = true;
+	bitmap_set(sim->kicked, 0, sim->nr_queues);
+	wake_up(&sim->wait);
+	if (sim->model->ready)
+		sim->model->ready(sim);
+}
+
 /* One round; returns when the next one is due, in jiffies. */
 static unsigned long sim_work(struct sim_device *sim)
 {
@@ -51,12 +69,7 @@ static unsigned long sim_work(struct sim_device *sim)
 		bitmap_zero(sim->kicked, SIM_QUEUES_MAX);
 		return next;
 	}
-	if (!sim->ready && (READ_ONCE(sim->status) & VIRTIO_CONFIG_S_DRIVER_OK)) {
-		sim->ready = true;
-		bitmap_set(sim->kicked, 0, sim->nr_queues);
-		if (sim->model->ready)
-			sim->model->ready(sim);
-	}
+	sim_worker_ready(sim);
 	if (!sim->ready)
 		return next;
 	for_each_set_bit(i, sim->kicked, sim->nr_queues) {
