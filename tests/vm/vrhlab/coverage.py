@@ -8,6 +8,7 @@ reboots, and one that had to let go of /share, leaves none. In the directory are
     build/      the sources as they were built, and the compiler's notes on them (.gcno)
     about       what was built, as JSON
     guest-*/    the counters of a guest (.gcda)
+    lost        why guests left none, though they should
 """
 
 import dataclasses
@@ -84,14 +85,17 @@ def pull(guest):
         "mountpoint -q /share || exit 1; d=/sys/kernel/debug; "
         "mountpoint -q $d || mount -t debugfs none $d; mkdir /share/gcov || exit; "
         f"cd {counters} 2>/dev/null || exit 0; "    # no module of ours was loaded
-        "find * -type d -exec mkdir -p /share/gcov/{} + && "
+        "find * -type d -print0 | (cd /share/gcov && xargs -0 mkdir -p) && "
         "find * -name '*.gcda' | while read -r f; do cat $f >/share/gcov/$f || exit; done")
     try:
-        guest.run(script, timeout=180, check=True)
+        done = guest.run(script, timeout=180)
+        if not done.ok:
+            raise host.LabError(f"status {done.status}: {done.stderr.strip() or 'no /share'}")
         shutil.copytree(guest.share / "gcov", tempfile.mkdtemp(prefix="guest-", dir=directory()),
                         dirs_exist_ok=True)
     except (host.LabError, OSError) as error:
-        host.say(f"no counters of a guest: {error}")
+        with open(directory() / "lost", "a") as out:
+            out.write(f"{str(error).splitlines()[0]}\n")
 
 
 def read(path):
@@ -118,6 +122,12 @@ def read(path):
 def guests(path):
     """The directories of guests that left counters."""
     return sorted(pathlib.Path(path).glob("guest-*"))
+
+
+def lost(path):
+    """Why guests left no counters, a line for each."""
+    path = pathlib.Path(path) / "lost"
+    return path.read_text().splitlines() if path.exists() else []
 
 
 def _gcov(where, names):
