@@ -289,11 +289,32 @@ static u32 balloon_draw_value(struct rnd_state *rnd)
 	return edges[(random >> 1) % ARRAY_SIZE(edges)];
 }
 
+/*
+ * Few pages most of the time, which is a buffer or two: a guest without memory does nothing
+ * else any more.
+ */
+static u32 balloon_draw_target(struct rnd_state *rnd)
+{
+	u32 few = prandom_u32_state(rnd) % 300;
+
+	return prandom_u32_state(rnd) % 64 ? few : balloon_draw_value(rnd);
+}
+
 /* An operation of ours. */
 static void balloon_draw_op(struct rnd_state *rnd, struct sim_action *action)
 {
-	action->op = SIM_MODEL + prandom_u32_state(rnd) % (ARRAY_SIZE(balloon_ops) - 1);
+	/* What the driver answers with a buffer is drawn more often. */
+	static const u16 ops[] = {
+		SIM_BALLOON_TARGET, SIM_BALLOON_TARGET, SIM_BALLOON_TARGET, SIM_BALLOON_POLL,
+		SIM_BALLOON_POLL, SIM_BALLOON_POLL, SIM_BALLOON_HINT, SIM_BALLOON_HINT,
+		SIM_BALLOON_POISON, SIM_BALLOON_HOLD_REPORT,
+	};
+
+	action->op = ops[prandom_u32_state(rnd) % ARRAY_SIZE(ops)];
 	switch (action->op) {
+	case SIM_BALLOON_TARGET:
+		action->value = balloon_draw_target(rnd);
+		break;
 	case SIM_BALLOON_HINT:
 		action->value = prandom_u32_state(rnd) % (SIM_BALLOON_HINT_DONE + 1);
 		break;
@@ -313,21 +334,24 @@ static void balloon_draw_config(struct rnd_state *rnd, struct sim_action *action
 	action->op = SIM_CONFIG;
 	action->at = prandom_u32_state(rnd) % 4 * sizeof(__le32);
 	action->width = sizeof(__le32);
-	action->value = balloon_draw_value(rnd);
+	action->value = action->at ? balloon_draw_value(rnd) : balloon_draw_target(rnd);
 }
 
-/* An answer that comes late, twice or for another buffer. */
+/* An answer that comes late, or with another length; rarely twice, or for another buffer. */
 static void balloon_draw_answer(u64 features, struct rnd_state *rnd, struct sim_action *action)
 {
-	static const u16 ops[] = { SIM_DELAY, SIM_TWICE, SIM_ID, SIM_LEN };
 	enum sim_balloon_role role[SIM_BALLOON_ROLES];
 	unsigned int nr = balloon_roles(features, role);
+	u32 which = prandom_u32_state(rnd) % 512;
 
-	action->op = ops[prandom_u32_state(rnd) % ARRAY_SIZE(ops)];
+	if (which < 2)
+		action->op = which ? SIM_TWICE : SIM_ID;
+	else
+		action->op = which % 2 ? SIM_DELAY : SIM_LEN;
 	action->queue = prandom_u32_state(rnd) % nr;
 	action->skip = prandom_u32_state(rnd) % 4;
 	action->count = 1 + prandom_u32_state(rnd) % 4;
-	action->value = action->op == SIM_DELAY ? prandom_u32_state(rnd) % 8192 :
+	action->value = action->op == SIM_DELAY ? prandom_u32_state(rnd) % 20 :
 						  balloon_draw_value(rnd);
 }
 

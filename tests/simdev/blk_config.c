@@ -466,7 +466,8 @@ static void blk_draw_zone(struct rnd_state *rnd, struct sim_action *action)
 static void blk_draw_capacity(struct rnd_state *rnd, struct sim_action *action)
 {
 	action->op = SIM_BLK_CAPACITY;
-	action->value = blk_edge(rnd);
+	/* Most of the time there is something to read and write. */
+	action->value = blk_below(rnd, 4) ? SZ_4M >> SECTOR_SHIFT : blk_edge(rnd);
 }
 
 static void blk_draw_fail(struct rnd_state *rnd, struct sim_action *action)
@@ -485,8 +486,8 @@ typedef void (*blk_draw_t)(struct rnd_state *rnd, struct sim_action *action);
 
 /* The first ones are for any disk, the last ones for zones; some are there twice. */
 static const blk_draw_t blk_draws[] = {
-	blk_draw_status, blk_draw_status, blk_draw_data, blk_draw_config, blk_draw_config,
-	blk_draw_fail, blk_draw_capacity, blk_draw_wce,
+	blk_draw_status, blk_draw_status, blk_draw_status, blk_draw_data, blk_draw_data,
+	blk_draw_data, blk_draw_fail, blk_draw_config, blk_draw_capacity, blk_draw_wce,
 	blk_draw_report, blk_draw_report, blk_draw_append, blk_draw_zone,
 };
 
@@ -508,6 +509,6 @@ void sim_blk_draw(struct sim_device *sim, struct rnd_state *rnd, struct sim_acti
 	memset(action, 0, sizeof(*action));
 	action->queue = blk_below(rnd, 2) ? SIM_ALL_QUEUES : blk_below(rnd, queues);
 	action->skip = blk_below(rnd, 8);
-	action->count = 1 + blk_below(rnd, 4);
+	action->count = 1 + blk_below(rnd, 8);
 	blk_draws[blk_below(rnd, nr)](rnd, action);
 }

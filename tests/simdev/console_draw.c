@@ -117,7 +117,8 @@ static void draw_remove(struct con_draw *d)
 
 static void draw_hostopen(struct con_draw *d)
 {
-	u64 open = draw_below(d, 2);
+	/* A driver does not write to a port that is closed. */
+	u64 open = !!draw_below(d, 4);
 
 	d->action->op = SIM_CONSOLE_HOSTOPEN;
 	d->action->value = draw_port(d) | open << 32;
@@ -168,7 +169,7 @@ static void draw_echo(struct con_draw *d)
 /* More often off than on, or all ports would soon be stalled for good. */
 static void draw_stall(struct con_draw *d)
 {
-	u64 on = !draw_below(d, 3);
+	u64 on = !draw_below(d, 4);
 
 	d->action->op = SIM_CONSOLE_STALL;
 	d->action->value = draw_port(d) | on << 32;

@@ -88,12 +88,41 @@ bool sim_rules_event(struct sim_device *sim, enum sim_op op, const struct sim_qu
 void sim_rules_config(struct sim_device *sim);
 const char *sim_op_name(const struct sim_model *model, unsigned int op);
 int sim_op_find(const struct sim_model *model, const char *name);
-void sim_draw(struct sim_device *sim, struct rnd_state *rnd, struct sim_action *action,
-	      u8 *bytes);
+
+/* draw.c: random actions */
+
+/**
+ * enum sim_phase - when in the life of a device an action is drawn
+ * @SIM_EARLY: before it is plugged: what probe meets
+ * @SIM_MIDST: while a driver has it
+ * @SIM_LATE: before it is unplugged
+ */
+enum sim_phase {
+	SIM_EARLY,
+	SIM_MIDST,
+	SIM_LATE,
+};
+
+void sim_draw(struct sim_device *sim, enum sim_phase phase, struct rnd_state *rnd,
+	      struct sim_action *action);
+bool sim_draw_ends(const struct sim_action *action);
 
 /* text.c: actions and options as text, and actions as bytes */
 
-int sim_parse_options(char *text, struct sim_options *options);
+/**
+ * struct sim_word - a word "name=value" that is understood
+ * @name: before the sign
+ * @max: largest value
+ * @value: receives it
+ */
+struct sim_word {
+	const char *name;
+	u64 max;
+	u64 *value;
+};
+
+int sim_parse_words(char *text, const struct sim_word *words, unsigned int nr);
+int sim_parse_options(char *text, struct sim_options *options, bool *plug);
 int sim_parse_action(const struct sim_model *model, char *text, struct sim_action *action,
 		     u8 *bytes);
 ssize_t sim_stream_action(const u8 *stream, size_t len, struct sim_action *action);

@@ -5,7 +5,8 @@
  * models: types of device, a line each: name, features that it serves (bits 0 to 63,
  *	then 64 to 127)
  * create: "TYPE [name=number ...]" plugs a device, see sim_parse_options(); its
- *	directory is simN, N counting from 0
+ *	directory is simN, N counting from 0. With plug=0 it waits for
+ * simN/plug: anything plugs it: what is armed before is met by probe
  * simN/script: actions, a line each, see sim_parse_action()
  * simN/stream: actions as bytes, see sim_stream_action()
  * simN/stats: what happened so far
@@ -33,16 +34,18 @@
  * @number: in its directory's name
  * @sim: the device
  * @dir: its directory
+ * @plugged: somebody has plugged it, or is at it
  */
 struct sim_entry {
 	struct list_head node;
 	unsigned int number;
 	struct sim_device *sim;
 	struct dentry *dir;
+	unsigned long plugged;
 };
 
 static struct dentry *sim_root;
-/* Protects the two below; held while a device is made or taken away. */
+/* Protects the two below; not held while a driver is waited for. */
 static DEFINE_MUTEX(sim_entries_lock);
 static LIST_HEAD(sim_entries);
 static unsigned int sim_number;
@@ -79,9 +82,9 @@ static int sim_stats_show(struct seq_file *m, void *unused)
 		seq_printf(m, "queue%u: %llu kicks, %llu used\n", i,
 			   (u64)atomic64_read(&sim->queues[i].kicks), sim->queues[i].used);
 	if (sim->model->show) {
-		mutex_lock(&sim->lock);
+		sim_lock(sim);
 		sim->model->show(sim, m);
-		mutex_unlock(&sim->lock);
+		sim_unlock(sim);
 	}
 	return 0;
 }
@@ -152,9 +155,24 @@ static const struct file_operations sim_stream_fops = {
 	.write = sim_stream_write,
 };
 
-static void sim_entry_remove(struct sim_entry *entry, bool surprise)
+static ssize_t sim_plug_write(struct file *file, const char __user *from, size_t len, loff_t *pos)
 {
-	list_del(&entry->node);
+	struct sim_entry *entry = file->private_data;
+
+	if (test_and_set_bit(0, &entry->plugged))
+		return -EBUSY;
+	return sim_plug(entry->sim) ?: len;
+}
+
+static const struct file_operations sim_plug_fops = {
+	.owner = THIS_MODULE,
+	.open = simple_open,
+	.write = sim_plug_write,
+};
+
+/* The entry is in no list any more. */
+static void sim_entry_free(struct sim_entry *entry, bool surprise)
+{
 	/* Waits for who is in one of the files. */
 	debugfs_remove(entry->dir);
 	sim_unplug(entry->sim, surprise);
@@ -162,44 +180,57 @@ static void sim_entry_remove(struct sim_entry *entry, bool surprise)
 	kfree(entry);
 }
 
-static int sim_entry_add(const struct sim_options *options)
+static struct sim_entry *sim_entry_make(const struct sim_options *options)
 {
 	struct sim_entry *entry = kzalloc(sizeof(*entry), GFP_KERNEL);
+	struct sim_device *sim;
 	char name[16];
-	int err;
 
 	if (!entry)
-		return -ENOMEM;
-	entry->sim = sim_create(options);
-	if (IS_ERR(entry->sim)) {
-		err = PTR_ERR(entry->sim);
-		goto err_free;
+		return ERR_PTR(-ENOMEM);
+	sim = sim_create(options);
+	if (IS_ERR(sim)) {
+		kfree(entry);
+		return ERR_CAST(sim);
 	}
-	entry->number = sim_number;
-	snprintf(name, sizeof(name), "sim%u", sim_number);
+	entry->sim = sim;
+	mutex_lock(&sim_entries_lock);
+	entry->number = sim_number++;
+	mutex_unlock(&sim_entries_lock);
+	snprintf(name, sizeof(name), "sim%u", entry->number);
 	entry->dir = debugfs_create_dir(name, sim_root);
-	debugfs_create_file("stats", 0400, entry->dir, entry->sim, &sim_stats_fops);
-	debugfs_create_file("script", 0200, entry->dir, entry->sim, &sim_script_fops);
-	debugfs_create_file("stream", 0200, entry->dir, entry->sim, &sim_stream_fops);
-	err = sim_plug(entry->sim);
-	if (err)
-		goto err_put;
-	list_add_tail(&entry->node, &sim_entries);
-	sim_number++;
-	return 0;
+	debugfs_create_file("stats", 0400, entry->dir, sim, &sim_stats_fops);
+	debugfs_create_file("script", 0200, entry->dir, sim, &sim_script_fops);
+	debugfs_create_file("stream", 0200, entry->dir, sim, &sim_stream_fops);
+	debugfs_create_file("plug", 0200, entry->dir, entry, &sim_plug_fops);
+	return entry;
+}
 
-err_put:
-	debugfs_remove(entry->dir);
-	sim_put(entry->sim);
-err_free:
-	kfree(entry);
-	return err;
+static int sim_entry_add(const struct sim_options *options, bool plug)
+{
+	struct sim_entry *entry = sim_entry_make(options);
+	int err = 0;
+
+	if (IS_ERR(entry))
+		return PTR_ERR(entry);
+	/* Its directory is there already. */
+	if (plug)
+		err = test_and_set_bit(0, &entry->plugged) ? -EBUSY : sim_plug(entry->sim);
+	if (err) {
+		sim_entry_free(entry, false);
+		return err;
+	}
+	mutex_lock(&sim_entries_lock);
+	list_add_tail(&entry->node, &sim_entries);
+	mutex_unlock(&sim_entries_lock);
+	return 0;
 }
 
 static ssize_t sim_create_write(struct file *file, const char __user *from, size_t len,
 				loff_t *pos)
 {
 	struct sim_options options;
+	bool plug;
 	char *text;
 	int err;
 
@@ -208,12 +239,7 @@ static ssize_t sim_create_write(struct file *file, const char __user *from, size
 	text = memdup_user_nul(from, len);
 	if (IS_ERR(text))
 		return PTR_ERR(text);
-	err = sim_parse_options(text, &options);
-	if (!err) {
-		mutex_lock(&sim_entries_lock);
-		err = sim_entry_add(&options);
-		mutex_unlock(&sim_entries_lock);
-	}
+	err = sim_parse_options(text, &options, &plug) ?: sim_entry_add(&options, plug);
 	kfree(text);
 	return err ?: len;
 }
@@ -271,7 +297,6 @@ static ssize_t sim_remove_write(struct file *file, const char __user *from, size
 	char text[32] = "";
 	char how[16] = "";
 	unsigned int number;
-	int err = -ENODEV;
 
 	if (len >= sizeof(text))
 		return -EMSGSIZE;
@@ -282,12 +307,13 @@ static ssize_t sim_remove_write(struct file *file, const char __user *from, size
 		return -EINVAL;
 	mutex_lock(&sim_entries_lock);
 	entry = sim_entry_find(number);
-	if (entry) {
-		sim_entry_remove(entry, !strcmp(how, "surprise"));
-		err = 0;
-	}
+	if (entry)
+		list_del(&entry->node);
 	mutex_unlock(&sim_entries_lock);
-	return err ?: len;
+	if (!entry)
+		return -ENODEV;
+	sim_entry_free(entry, !strcmp(how, "surprise"));
+	return len;
 }
 
 static const struct file_operations sim_remove_fops = {

@@ -282,6 +282,7 @@ struct sim_device *sim_create(const struct sim_options *options)
 	sim->options = *options;
 	mutex_init(&sim->lock);
 	init_waitqueue_head(&sim->wait);
+	init_waitqueue_head(&sim->moved);
 	spin_lock_init(&sim->config_lock);
 	spin_lock_init(&sim->violation_lock);
 	sim_irq_init(&sim->config_irq, sim_config_interrupt);

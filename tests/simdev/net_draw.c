@@ -45,7 +45,6 @@ static const struct place answer[] = {
 static const struct place config[] = {
 	PLACE(struct virtio_net_config, mac),
 	PLACE(struct virtio_net_config, status),
-	PLACE(struct virtio_net_config, status),
 	PLACE(struct virtio_net_config, max_virtqueue_pairs),
 	PLACE(struct virtio_net_config, mtu),
 	PLACE(struct virtio_net_config, speed),
@@ -137,7 +136,12 @@ static u64 draw_header(struct rnd_state *rnd)
 
 static void draw_own(struct sim_net_dev *net, struct rnd_state *rnd, struct sim_action *action)
 {
-	action->op = SIM_MODEL + below(rnd, SIM_NET_OPS - SIM_MODEL);
+	static const u16 ops[] = {
+		SIM_NET_INJECT, SIM_NET_INJECT, SIM_NET_FLOOD, SIM_NET_FLOOD, SIM_NET_LINK,
+		SIM_NET_LINK, SIM_NET_ANNOUNCE, SIM_NET_MODE, SIM_NET_MTU,
+	};
+
+	action->op = ops[below(rnd, ARRAY_SIZE(ops))];
 	switch (action->op) {
 	case SIM_NET_INJECT:
 		draw_packet(net, rnd, action);
@@ -146,13 +150,17 @@ static void draw_own(struct sim_net_dev *net, struct rnd_state *rnd, struct sim_
 			action->queue = SIM_ALL_QUEUES;
 		break;
 	case SIM_NET_FLOOD:
+		/* The device's lock is held for all of them. */
 		action->at = ETH_ZLEN + below(rnd, ETH_DATA_LEN);
-		action->value = 1 + below(rnd, 1024);
+		action->value = 1 + below(rnd, 32);
 		action->queue = SIM_ALL_QUEUES;
 		break;
 	case SIM_NET_LINK:
+		/* Without a link the driver has nothing to do. */
+		action->value = !!below(rnd, 8);
+		break;
 	case SIM_NET_MODE:
-		action->value = below(rnd, 2);
+		action->value = !!below(rnd, 4);
 		break;
 	case SIM_NET_MTU:
 		action->value = draw_value(rnd) & U16_MAX;
@@ -178,6 +186,7 @@ void sim_net_draw(struct sim_device *sim, struct rnd_state *rnd, struct sim_acti
 	memset(action, 0, sizeof(*action));
 	action->queue = 2 * pair;
 	action->skip = below(rnd, 8);
+	action->count = 1 + below(rnd, 8);
 	switch (what) {
 	case 0:
 	case 1:

@@ -36,6 +36,8 @@ static int act_inject(struct sim_net_dev *net, const struct sim_action *action)
 	if (!action->bytes || !action->len || action->len > SIM_BYTES_MAX ||
 	    !good_target(net, action->queue))
 		return -EINVAL;
+	if (!net->sim->ready)
+		return -ENODEV;
 	packet = sim_net_alloc(action->len);
 	if (!packet)
 		return -ENOMEM;
@@ -61,6 +63,8 @@ static int act_flood(struct sim_net_dev *net, const struct sim_action *action)
 	if (action->at < 0 || len < FLOOD_LEN_MIN || len > FLOOD_LEN_MAX ||
 	    action->value > FLOOD_MAX || !good_target(net, action->queue))
 		return -EINVAL;
+	if (!net->sim->ready)
+		return -ENODEV;
 	ether_addr_copy(to, net->filters.mac);
 	if (is_zero_ether_addr(to))
 		eth_broadcast_addr(to);

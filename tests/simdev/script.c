@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The script of a device: rules that wait for their event, actions that are done
- * at once, and random ones.
+ * The script of a device: rules that wait for their event, and actions that are done
+ * at once.
  */
 #include <linux/err.h>
 #include <linux/jiffies.h>
@@ -191,7 +191,8 @@ bool sim_rules_apply(struct sim_queue *queue, struct sim_chain *chain)
 	unsigned int at = 0;
 
 	while (at < sim->nr_rules) {
-		if (sim->rules[at].op > SIM_IRQ_STORM || !sim_rule_is_for(&sim->rules[at], queue))
+		if (sim->rules[at].op > SIM_IRQ_STORM || !sim_rule_is_for(&sim->rules[at], queue) ||
+		    (sim->rules[at].op == SIM_PATCH && !chain->written))
 			at++;
 		else if (sim_rule_due(sim, &at, &rule) && !sim_rule_apply(queue, chain, &rule))
 			return false;
@@ -387,85 +388,3 @@ void sim_forget(struct sim_device *sim)
 	sim_unlock(sim);
 }
 EXPORT_SYMBOL_GPL(sim_forget);
-
-/* Lengths and indices at which drivers go wrong. */
-static u32 sim_draw_edge(struct rnd_state *rnd)
-{
-	static const u32 edges[] = { 0, 1, 2, 7, 8, 11, 12, 13, 20, 60, 255, 256, 511, 512, 1514,
-				     4096, 65535, 65536, S32_MAX, U32_MAX - 1, U32_MAX };
-	u32 which = prandom_u32_state(rnd) % (ARRAY_SIZE(edges) + 4);
-
-	return which < ARRAY_SIZE(edges) ? edges[which] : prandom_u32_state(rnd);
-}
-
-/*
- * What leaves a device that goes on working is frequent; what ends it (a used id
- * that was never offered, a jump of the used index, the device gone) comes about
- * once in a thousand actions, so that most are met by a driver at work.
- */
-static const u8 sim_draw_table[] = {
-	SIM_DELAY, SIM_HOLD, SIM_REORDER, SIM_REORDER, SIM_LEN, SIM_LEN, SIM_LEN, SIM_PATCH,
-	SIM_IRQ_DROP, SIM_IRQ_STORM, SIM_CONFIG_TEAR, SIM_RELEASE, SIM_RELEASE, SIM_IRQ, SIM_IRQ,
-	SIM_CONFIG_IRQ, SIM_CONFIG_IRQ,
-};
-
-static const u8 sim_draw_rare[] = {
-	SIM_DROP, SIM_TWICE, SIM_ID, SIM_USED_IDX, SIM_NEEDS_RESET, SIM_GONE, SIM_IRQ_LATE,
-	SIM_IRQ_EARLY,
-};
-
-static void sim_draw_values(struct sim_action *action, struct rnd_state *rnd)
-{
-	switch (action->op) {
-	case SIM_DELAY:
-		action->value = prandom_u32_state(rnd) % 20;
-		break;
-	case SIM_REORDER:
-		action->value = 2 + prandom_u32_state(rnd) % 6;
-		action->count = action->value;
-		break;
-	case SIM_IRQ_STORM:
-		action->value = prandom_u32_state(rnd) % 50;
-		break;
-	case SIM_PATCH:
-		action->at = (s32)(prandom_u32_state(rnd) % 64) - 16;
-		action->width = 1 + prandom_u32_state(rnd) % 8;
-		action->value = sim_draw_edge(rnd);
-		break;
-	case SIM_CONFIG_TEAR:
-		action->at = prandom_u32_state(rnd) % 64;
-		action->value = prandom_u32_state(rnd) % 256;
-		break;
-	default:
-		action->value = sim_draw_edge(rnd);
-		break;
-	}
-}
-
-/**
- * sim_draw() - make a random action
- * @sim: a device, whose type and number of queues matter, and nothing else
- * @rnd: where chance comes from: the same state makes the same action
- * @action: the result
- * @bytes: SIM_BYTES_MAX bytes for a model's operation
- */
-void sim_draw(struct sim_device *sim, struct rnd_state *rnd, struct sim_action *action,
-	      u8 *bytes)
-{
-	u32 which = prandom_u32_state(rnd) % 4096;
-
-	memset(action, 0, sizeof(*action));
-	action->bytes = bytes;
-	if (sim->model->draw && which >= 2048) {
-		sim->model->draw(sim, rnd, action);
-		return;
-	}
-	action->queue = prandom_u32_state(rnd) % sim->nr_queues;
-	action->skip = prandom_u32_state(rnd) % 4;
-	action->count = 1 + prandom_u32_state(rnd) % 3;
-	if (which < ARRAY_SIZE(sim_draw_rare))
-		action->op = sim_draw_rare[which];
-	else
-		action->op = sim_draw_table[which % ARRAY_SIZE(sim_draw_table)];
-	sim_draw_values(action, rnd);
-}

@@ -196,7 +196,8 @@ struct sim_net_sent {
  * enum sim_net_op - operations of its own
  *
  * They return 0, or -EINVAL for values without a meaning, -EOPNOTSUPP without the
- * feature they are about, -ENOMEM. A packet that is dropped is counted, not an error.
+ * feature they are about, -ENODEV for packets without a driver, -ENOMEM. A packet that is
+ * dropped is counted, not an error.
  *
  * @SIM_NET_INJECT: "inject": the driver receives the packet @bytes (no virtio header).
  *	@queue is a receive virtqueue, or SIM_ALL_QUEUES to steer it. A @value that is not

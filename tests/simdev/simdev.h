@@ -79,7 +79,8 @@ struct task_struct;
  * @SIM_ID: the used id is @value, never offered maybe
  * @SIM_LEN: the used length is @value
  * @SIM_PATCH: @width bytes of what the device writes, at byte @at (from the end if
- *	negative), are @value, little endian; after the model has written them
+ *	negative), are @value, little endian; after the model has written them. A buffer
+ *	into which it writes nothing passes
  * @SIM_IRQ_DROP: no interrupt for this buffer, though the driver asked for one
  * @SIM_IRQ_STORM: @value interrupts more than it asked for
  *
@@ -319,7 +320,7 @@ __printf(2, 3) void sim_violation(struct sim_device *sim, const char *format, ..
  * @features: device type bits that it serves, 0 to 63
  * @features_hi: bits 64 to 127
  * @rare: bits of @features that few drivers serve, and without which the device is not to
- *	be had: the hostile mode offers them in one round of four
+ *	be had: the hostile mode offers them in one round of 16
  * @ops: names of its own operations, from SIM_MODEL on, up to a NULL
  * @init: fills config space and sets @data from the options; nr_queues too
  * @exit: frees @data
@@ -487,6 +488,7 @@ struct sim_config_write {
  * @reclaim: of who holds @lock, see there
  * @thread: plays the device
  * @wait: wakes @thread
+ * @moved: @thread has been through its queues: for who waits for the driver
  * @scratch: SIM_CHAIN_MAX descriptors, while one chain is being read
  * @kicked: bitmap of queues to look at
  * @irqs: interrupts delivered
@@ -527,6 +529,7 @@ struct sim_device {
 	unsigned int reclaim;
 	struct task_struct *thread;
 	wait_queue_head_t wait;
+	wait_queue_head_t moved;
 	struct sim_seg *scratch;
 	unsigned long kicked[BITS_TO_LONGS(SIM_QUEUES_MAX)];
 	atomic64_t irqs;

@@ -12,18 +12,6 @@
 /* Between words. */
 #define SIM_BLANKS " \t\n"
 
-/**
- * struct sim_word - a word "name=value" that is understood
- * @name: before the sign
- * @max: largest value
- * @value: receives it
- */
-struct sim_word {
-	const char *name;
-	u64 max;
-	u64 *value;
-};
-
 static int sim_parse_word(char *word, const struct sim_word *words, unsigned int nr)
 {
 	char *value = strchr(word, '=');
@@ -49,6 +37,25 @@ static int sim_parse_word(char *word, const struct sim_word *words, unsigned int
 	return -EINVAL;
 }
 
+/**
+ * sim_parse_words() - read "name=number ..."
+ * @text: the text, which is changed, or NULL
+ * @words: what is understood
+ * @nr: how many those are
+ *
+ * Return: 0 or -EINVAL.
+ */
+int sim_parse_words(char *text, const struct sim_word *words, unsigned int nr)
+{
+	char *word;
+
+	while ((word = strsep(&text, SIM_BLANKS))) {
+		if (*word && sim_parse_word(word, words, nr))
+			return -EINVAL;
+	}
+	return 0;
+}
+
 static int sim_parse_hex(const char *text, u8 *bytes, size_t len)
 {
 	char pair[3] = "";
@@ -66,15 +73,16 @@ static int sim_parse_hex(const char *text, u8 *bytes, size_t len)
  * sim_parse_options() - read "TYPE [name=number ...]"
  * @text: the text; changed
  * @options: the result
+ * @plug: the device is to be plugged at once
  *
- * Names: features, features_hi, size, pairs, ports, sectors, suppress.
+ * Names: features, features_hi, size, pairs, ports, sectors, suppress, plug (1).
  *
  * Return: 0 or -EINVAL.
  */
-int sim_parse_options(char *text, struct sim_options *options)
+int sim_parse_options(char *text, struct sim_options *options, bool *plug)
 {
 	u64 features = 0, features_hi = 0, size = 0, pairs = 0, ports = 0, sectors = 0;
-	u64 suppress = 0;
+	u64 suppress = 0, now = 1;
 	const struct sim_word words[] = {
 		{ "features", U64_MAX, &features },
 		{ "features_hi", U64_MAX, &features_hi },
@@ -83,6 +91,7 @@ int sim_parse_options(char *text, struct sim_options *options)
 		{ "ports", SIM_QUEUES_MAX, &ports },
 		{ "sectors", U64_MAX, &sectors },
 		{ "suppress", 1, &suppress },
+		{ "plug", 1, &now },
 	};
 	const struct sim_model *model;
 	char *word = strsep(&text, SIM_BLANKS);
@@ -90,10 +99,8 @@ int sim_parse_options(char *text, struct sim_options *options)
 	model = sim_model_named(word);
 	if (!model)
 		return -EINVAL;
-	while ((word = strsep(&text, SIM_BLANKS))) {
-		if (*word && sim_parse_word(word, words, ARRAY_SIZE(words)))
-			return -EINVAL;
-	}
+	if (sim_parse_words(text, words, ARRAY_SIZE(words)))
+		return -EINVAL;
 	*options = (struct sim_options) {
 		.id = model->id,
 		.features = features,
@@ -104,6 +111,7 @@ int sim_parse_options(char *text, struct sim_options *options)
 		.sectors = sectors,
 		.suppress = suppress,
 	};
+	*plug = now;
 	return 0;
 }
 

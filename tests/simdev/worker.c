@@ -99,6 +99,7 @@ static int sim_worker(void *data)
 		sim_lock(sim);
 		next = sim_work(sim);
 		sim_unlock(sim);
+		wake_up_all(&sim->moved);
 		cond_resched();
 	}
 	return 0;
