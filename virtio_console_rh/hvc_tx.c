@@ -139,22 +139,18 @@ size_t vcon_con_write(struct vcon_port *port, struct vcon_con *con, const u8 *fr
 		      bool tty)
 {
 	struct vcon_tx *tx = &port->tx;
-	struct virtqueue *vq;
 	unsigned long flags;
 	size_t done;
 	bool kick;
 
 	if (!vcon_con_lock_tx(con, tx, &flags))
 		return 0;
-	vq = tx->vq;
 	kick = vcon_con_pump(port, con, false);
 	done = vcon_con_append(con, from, count);
 	con->want_room = tty && done < count;
 	/* Without room left it makes no sense to wait for the end of the record. */
 	kick |= vcon_con_pump(port, con, tty || list_empty(&con->free));
-	vcon_tx_unlock(tx, flags);
-	if (kick)
-		virtqueue_notify(vq);
+	vcon_tx_unlock_notify(tx, flags, kick);
 	return done;
 }
 
@@ -170,17 +166,13 @@ size_t vcon_con_write(struct vcon_port *port, struct vcon_con *con, const u8 *fr
 void vcon_con_flush(struct vcon_port *port, struct vcon_con *con)
 {
 	struct vcon_tx *tx = &port->tx;
-	struct virtqueue *vq;
 	unsigned long flags;
 	bool kick;
 
 	if (!vcon_con_lock_tx(con, tx, &flags))
 		return;
-	vq = tx->vq;
 	kick = vcon_con_pump(port, con, true);
-	vcon_tx_unlock(tx, flags);
-	if (kick)
-		virtqueue_notify(vq);
+	vcon_tx_unlock_notify(tx, flags, kick);
 }
 
 /**
@@ -199,7 +191,6 @@ bool vcon_con_wait(struct vcon_port *port, struct vcon_con *con, bool drain)
 {
 	u64 end = ktime_get_mono_fast_ns() + vcon_stall_ms() * (u64)NSEC_PER_MSEC;
 	struct vcon_tx *tx = &port->tx;
-	struct virtqueue *vq;
 	unsigned long flags;
 	bool expired = false;
 	bool done;
@@ -208,18 +199,15 @@ bool vcon_con_wait(struct vcon_port *port, struct vcon_con *con, bool drain)
 	for (;;) {
 		if (!vcon_con_lock_tx(con, tx, &flags))
 			return false;
-		vq = tx->vq;
 		kick = vcon_con_pump(port, con, true);
 		done = drain ? !tx->in_flight && list_empty(&con->queue) : con->nr_free;
-		if (!vq || virtqueue_is_broken(vq))
+		if (!tx->vq || virtqueue_is_broken(tx->vq))
 			expired = true;
 		if (!done && expired && !con->stalled) {
 			con->stalled = true;
 			tx->stalls++;
 		}
-		vcon_tx_unlock(tx, flags);
-		if (kick)
-			virtqueue_notify(vq);
+		vcon_tx_unlock_notify(tx, flags, kick);
 		if (done || expired)
 			return done;
 		cpu_relax();
@@ -284,7 +272,6 @@ void vcon_hvc_output(struct vcon_port *port)
 {
 	struct vcon_con *con = rcu_dereference(port->con);
 	struct vcon_tx *tx = &port->tx;
-	struct virtqueue *vq;
 	unsigned long flags;
 	bool wake;
 	bool kick;
@@ -292,14 +279,11 @@ void vcon_hvc_output(struct vcon_port *port)
 	if (!con)
 		return;
 	vcon_tx_lock(tx, &flags);
-	vq = tx->vq;
 	kick = vcon_con_pump(port, con, true);
 	wake = con->want_room && con->nr_free;
 	if (wake)
 		con->want_room = false;
-	vcon_tx_unlock(tx, flags);
-	if (kick)
-		virtqueue_notify(vq);
+	vcon_tx_unlock_notify(tx, flags, kick);
 	if (wake)
 		vcon_hvc_input(con);
 }

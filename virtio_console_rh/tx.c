@@ -155,19 +155,15 @@ int vcon_tx_queue(struct vcon_port *port, struct vcon_tx_buf *buf)
 void vcon_tx_kick(struct vcon_port *port)
 {
 	struct vcon_tx *tx = &port->tx;
-	struct virtqueue *vq;
 	unsigned long flags;
 	bool kick;
 
 	rcu_read_lock();
 	vcon_tx_lock(tx, &flags);
-	vq = tx->vq;
-	kick = vq && virtqueue_kick_prepare(vq);
+	kick = tx->vq && virtqueue_kick_prepare(tx->vq);
 	if (kick)
 		tx->kicks++;
-	vcon_tx_unlock(tx, flags);
-	if (kick)
-		virtqueue_notify(vq);
+	vcon_tx_unlock_notify(tx, flags, kick);
 	rcu_read_unlock();
 }
 

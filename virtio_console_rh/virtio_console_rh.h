@@ -487,6 +487,26 @@ static inline void vcon_tx_unlock(struct vcon_tx *tx, unsigned long flags)
 }
 
 /**
+ * vcon_tx_unlock_notify() - release the lock, then notify the device
+ * @tx: transmitting side
+ * @flags: from vcon_tx_lock()
+ * @kick: the device wants to know, says virtqueue_kick_prepare()
+ *
+ * A notification is an exit, and no lock is held over it.
+ *
+ * Context: as vcon_tx_lock(), inside rcu_read_lock(), which keeps the queue.
+ */
+static inline void vcon_tx_unlock_notify(struct vcon_tx *tx, unsigned long flags, bool kick)
+	__releases(&tx->lock)
+{
+	struct virtqueue *vq = tx->vq;
+
+	vcon_tx_unlock(tx, flags);
+	if (kick)
+		virtqueue_notify(vq);
+}
+
+/**
  * vcon_tx_recursion() - does this CPU hold the lock already?
  * @tx: transmitting side
  *
