@@ -273,13 +273,13 @@ void vcon_port_set_host_open(struct vcon_port *port, bool open)
 	spin_lock_irq(&port->rx.lock);
 	port->host_open = open;
 	spin_unlock_irq(&port->rx.lock);
-	port->host_unsure = false;
+	WRITE_ONCE(port->host_unsure, false);
 
 	/* A host that leaves gives back what it did not read. */
 	vcon_tx_lock(&port->tx, &flags);
 	vcon_tx_reap(port);
 	vcon_tx_unlock(&port->tx, flags);
-	/* What was taken back may be what a console's next buffer waits for. */
+	/* A console's next buffer may wait for what was taken back, or for the host's word. */
 	rcu_read_lock();
 	vcon_hvc_output(port);
 	rcu_read_unlock();
@@ -487,7 +487,7 @@ void vcon_port_freeze(struct vcon_port *port)
 	vcon_rx_harvest(port, vcon_in_vq(port->vcon, port->id));
 	vcon_hvc_save(port, vcon_out_vq(port->vcon, port->id));
 	/* Asked again when it is back; until then all stays as it was. */
-	port->host_unsure = port->vcon->multiport;
+	WRITE_ONCE(port->host_unsure, port->vcon->multiport);
 	port->unsure = port->vcon->multiport;
 	vcon_ctrl_port_reset(port);
 }

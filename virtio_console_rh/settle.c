@@ -98,6 +98,19 @@ static bool vcon_settle_needed(struct vcon_device *vcon)
 	return false;
 }
 
+/* Nothing will be heard any more: ports stay as they were, and output need not wait. */
+static void vcon_settle_silenced(struct vcon_device *vcon)
+{
+	struct vcon_port *port;
+	u32 id;
+
+	for (id = 0; id < vcon->max_ports; id++) {
+		port = rcu_dereference_protected(vcon->ports[id], true);
+		if (port && port->host_unsure)
+			vcon_port_set_host_open(port, port->host_open);
+	}
+}
+
 /**
  * vcon_settle() - decide about ports that the device has not named
  * @vcon: a device that has sent no more messages for now
@@ -118,7 +131,11 @@ void vcon_settle(struct vcon_device *vcon)
 	taken = !c->device_ready && !c->ready_in_flight && list_empty(&c->ready_ports);
 	under_way = c->nr_free < VCON_CTRL_SLOTS;
 	spin_unlock_irq(&c->lock);
-	if (broken || (taken && !vcon_settle_needed(vcon)))
+	if (broken) {
+		vcon_settle_silenced(vcon);
+		return;
+	}
+	if (taken && !vcon_settle_needed(vcon))
 		return;
 	if (!taken || time_before(jiffies, s->heard + VCON_SILENCE)) {
 		/* What is under way brings us here again. */

@@ -50,9 +50,16 @@ struct vcon_tx_buf *vcon_tx_buf_alloc(size_t bytes)
 
 static atomic64_t vcon_tx_epoch = ATOMIC64_INIT(0);
 
-static bool vcon_tx_full(struct vcon_tx *tx)
+/*
+ * After a suspend or reset another port may have the number, or none: nothing goes out
+ * before the device has named it, and its side's state is known (settle.c).
+ */
+static bool vcon_tx_full(struct vcon_port *port)
 {
-	return !tx->vq->num_free || tx->bytes_in_flight >= VCON_TX_IN_FLIGHT_MAX;
+	struct vcon_tx *tx = &port->tx;
+
+	return !tx->vq->num_free || tx->bytes_in_flight >= VCON_TX_IN_FLIGHT_MAX ||
+	       READ_ONCE(port->host_unsure);
 }
 
 /**
@@ -106,7 +113,7 @@ int vcon_tx_submit(struct vcon_port *port, struct vcon_tx_buf *buf)
 		return -ENODEV;
 	if (virtqueue_is_broken(tx->vq))
 		return -EIO;
-	if (vcon_tx_full(tx))
+	if (vcon_tx_full(port))
 		return -EAGAIN;
 	buf->epoch = tx->epoch;
 	sg_init_one(&sg, buf->data, buf->len);
@@ -174,7 +181,7 @@ static bool vcon_tx_has_room(struct vcon_port *port)
 
 	lockdep_assert_held(&tx->lock);
 	vcon_tx_reap(port);
-	return !vcon_tx_full(tx) || virtqueue_is_broken(tx->vq);
+	return !vcon_tx_full(port) || virtqueue_is_broken(tx->vq);
 }
 
 /**

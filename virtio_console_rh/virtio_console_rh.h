@@ -174,7 +174,8 @@ void vcon_tx_done(struct virtqueue *vq);
  * @guest_open: a file is open, or the port is a console; under rx.lock
  * @host_open: somebody listens on the host's side; under rx.lock
  * @host_unsure: @host_open is from before a suspend or reset, and the device has
- *	not confirmed it yet; control work, and while that cannot run
+ *	not confirmed it yet, so that output waits; control work, and while that cannot
+ *	run; read by all
  * @unsure: the port is from before a suspend or reset, and the device has not
  *	named it since; control work, and while that cannot run
  * @name: as the device calls it, or NULL; control work only, then constant
