@@ -112,11 +112,16 @@ static int vcon_hvc_flush(u32 vtermno, bool wait)
 
 /* Input */
 
+/*
+ * Without a port there is none. An error would have hvc's thread hang up the tty by a
+ * work, and drop what may be the last reference to the tty with that work pending:
+ * vcon_hvc_remove() hangs up itself.
+ */
 static ssize_t vcon_hvc_get_chars(u32 vtermno, u8 *buf, size_t count)
 {
 	struct vcon_port *port;
 	struct vcon_con *con;
-	ssize_t ret = -EPIPE;
+	ssize_t ret = 0;
 
 	rcu_read_lock();
 	con = xa_load(&vcon_cons, vtermno);
