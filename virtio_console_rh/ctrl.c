@@ -521,7 +521,7 @@ int vcon_ctrl_start(struct vcon_device *vcon, struct virtqueue *in, struct virtq
 	unsigned int posted = 0;
 	unsigned int i;
 
-	c->in_vq = in;
+	WRITE_ONCE(c->in_vq, in);
 	c->backlog_head = 0;
 	c->backlog_tail = 0;
 	vcon_settle_start(vcon);
@@ -570,7 +570,7 @@ void vcon_ctrl_detach(struct vcon_device *vcon)
 	spin_lock_irq(&c->lock);
 	c->out_vq = NULL;
 	spin_unlock_irq(&c->lock);
-	c->in_vq = NULL;
+	WRITE_ONCE(c->in_vq, NULL);
 }
 
 /**

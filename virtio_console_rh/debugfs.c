@@ -12,6 +12,12 @@
 
 static struct dentry *vcon_debugfs_root;
 
+/* Has the device broken the ring's rules? Without a queue there are none to break. */
+static bool vcon_debugfs_broken(struct virtqueue *vq)
+{
+	return vq && virtqueue_is_broken(vq);
+}
+
 static int vcon_port_stats_show(struct seq_file *s, void *unused)
 {
 	struct vcon_port *port = s->private;
@@ -38,6 +44,7 @@ static int vcon_port_stats_show(struct seq_file *s, void *unused)
 	seq_printf(s, "tx_waits: %llu\n", tx->waits);
 	seq_printf(s, "tx_stalls: %llu\n", tx->stalls);
 	seq_printf(s, "tx_bytes_lost: %llu\n", tx->lost);
+	seq_printf(s, "tx_broken: %d\n", vcon_debugfs_broken(tx->vq));
 	vcon_tx_unlock(tx, flags);
 
 	spin_lock_irqsave(&rx->lock, flags);
@@ -46,6 +53,7 @@ static int vcon_port_stats_show(struct seq_file *s, void *unused)
 	seq_printf(s, "rx_length_clamped: %llu\n", rx->clamped);
 	seq_printf(s, "rx_empty_buffers: %llu\n", rx->empty);
 	seq_printf(s, "rx_lost_buffers: %llu\n", rx->lost);
+	seq_printf(s, "rx_broken: %d\n", vcon_debugfs_broken(rx->vq));
 	spin_unlock_irqrestore(&rx->lock, flags);
 	return 0;
 }
@@ -62,7 +70,11 @@ static int vcon_ctrl_stats_show(struct seq_file *s, void *unused)
 	spin_lock_irq(&c->lock);
 	seq_printf(s, "messages_sent: %llu\n", c->sent);
 	seq_printf(s, "slots_free: %u\n", c->nr_free);
+	seq_printf(s, "tx_broken: %d\n", vcon_debugfs_broken(c->out_vq));
 	spin_unlock_irq(&c->lock);
+	rcu_read_lock();
+	seq_printf(s, "rx_broken: %d\n", vcon_debugfs_broken(READ_ONCE(c->in_vq)));
+	rcu_read_unlock();
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(vcon_ctrl_stats);

@@ -289,7 +289,8 @@ struct vcon_ctrl_slot {
  * struct vcon_ctrl - control queues
  * @work: drains the receive queue, acts on messages and sends what is due
  * @lock: protects @out_vq, @free and all that waits to be sent
- * @in_vq: receive queue; used by @work only, and while it cannot run
+ * @in_vq: receive queue; used by @work only, and while it cannot run; statistics look
+ *	at it under RCU
  * @out_vq: transmit queue, or NULL while there is none
  * @slots: all slots
  * @free: stack of free slots
