@@ -324,10 +324,12 @@ static int vbal_step(struct vbal *vb)
 
 	late = vbal_settle_late(vb);
 	if (vbal_engine_broken(vb)) {
-		if (!vb->broken_said)
+		if (!vb->broken_said) {
+			atomic_long_inc(&vb->count.errors);
 			dev_err(&vb->vdev->dev,
 				"the device is gone or broken; %ld pages stay with it until the driver is unbound\n",
 				atomic_long_read(&vb->held));
+		}
 		vb->broken_said = true;
 		return -1;
 	}
@@ -369,6 +371,7 @@ static void vbal_resize(struct work_struct *work)
  */
 void vbal_fail(struct vbal *vb, const char *why)
 {
+	atomic_long_inc(&vb->count.errors);
 	dev_err(&vb->vdev->dev, "%s: the device is reset and not used until the driver is bound again\n",
 		why);
 	/* Stops whoever would add buffers or notify after the reset. */

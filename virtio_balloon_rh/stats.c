@@ -95,8 +95,12 @@ static void vbal_stats_work(struct work_struct *work)
 
 	vbal_awake_begin(vb, VBAL_AWAKE_STATS);
 	/* A host may interrupt without having used the buffer. */
-	if (vb->stats_posted && !virtqueue_get_buf(vb->stats_vq, &len))
+	if (vb->stats_posted && !virtqueue_get_buf(vb->stats_vq, &len)) {
+		/* Or break the ring, once: then the core does not call us any more. */
+		if (virtqueue_is_broken(vb->stats_vq))
+			atomic_long_inc(&vb->count.errors);
 		goto out;
+	}
 	if (vb->stats_posted)
 		atomic_long_inc(&vb->count.stats);
 	vb->stats_posted = false;

@@ -149,7 +149,8 @@ struct vbal_queue {
  * @oom_calls: calls of the OOM notifier
  * @oom_pages: pages those got back
  * @host_late: buffers the host did not answer in time
- * @errors: buffers that could not be posted, pages that cannot be named
+ * @errors: buffers that could not be posted, pages that cannot be named, and times that
+ *	a queue was found broken or the device was given up
  */
 struct vbal_counters {
 	atomic_long_t inflated;
