@@ -6,6 +6,7 @@
 #ifndef VRH_BALLOON_KUNIT_H
 #define VRH_BALLOON_KUNIT_H
 
+#include <linux/gfp.h>
 #include <linux/jiffies.h>
 #include <linux/kstrtox.h>
 #include <linux/mm.h>
@@ -45,17 +46,17 @@
 /* Pages of ours that somebody else may have by now without having written to them. */
 #define STRANGERS	4
 
-static const struct sim_options usual = {
+static const struct sim_options usual __maybe_unused = {
 	.id = VIRTIO_ID_BALLOON,
 	.features = USUAL | SIM_RING_FEATURES,
 };
 
-static const struct sim_options packed = {
+static const struct sim_options packed __maybe_unused = {
 	.id = VIRTIO_ID_BALLOON,
 	.features = USUAL | SIM_PACKED_FEATURES,
 };
 
-static const struct sim_options reporting = {
+static const struct sim_options reporting __maybe_unused = {
 	.id = VIRTIO_ID_BALLOON,
 	.features = REPORTING | SIM_RING_FEATURES,
 };
@@ -67,33 +68,20 @@ static unsigned long total;
 
 static inline void write_file(struct kunit *test, const char *path, const char *text)
 {
-	struct file *file = sim_test_open(path, O_WRONLY);
-	loff_t at = 0;
-
-	KUNIT_ASSERT_FALSE(test, IS_ERR(file));
-	KUNIT_EXPECT_EQ(test, kernel_write(file, text, strlen(text), &at), strlen(text));
-	filp_close(file, NULL);
-	flush_delayed_fput();
+	KUNIT_EXPECT_EQ(test, sim_test_write(test, path, text), strlen(text));
 }
 
 /* A file of the driver's on its device; -1 if there is none, or it is not a number. */
 static inline long counter(struct sim_device *sim, const char *name)
 {
-	char path[80], text[24] = "";
-	struct file *file;
-	loff_t at = 0;
+	char path[80], text[24];
 	long value;
 
 	snprintf(path, sizeof(path), "sys/bus/virtio/devices/%s/vrh/%s",
 		 dev_name(&sim->vdev.dev), name);
-	file = sim_test_open(path, O_RDONLY);
-	if (IS_ERR(file))
+	if (sim_test_read(path, text, sizeof(text)) < 0)
 		return -1;
-	kernel_read(file, text, sizeof(text) - 1, &at);
-	filp_close(file, NULL);
-	/* An open file would keep the device's files from going. */
-	flush_delayed_fput();
-	return kstrtol(strim(text), 10, &value) ? -1 : value;
+	return kstrtol(text, 10, &value) ? -1 : value;
 }
 
 /* The device */
@@ -101,19 +89,13 @@ static inline long counter(struct sim_device *sim, const char *name)
 static inline void act_at(struct kunit *test, struct sim_device *sim, unsigned int op, s32 at,
 			  u8 width, u64 value)
 {
-	const struct sim_action action = { .op = op, .at = at, .width = width, .value = value };
-
-	KUNIT_ASSERT_EQ(test, sim_act(sim, &action), 0);
+	sim_tell(test, sim, .op = op, .at = at, .width = width, .value = value);
 }
 
 static inline void act(struct kunit *test, struct sim_device *sim, unsigned int op, u16 queue,
 		       u32 count, u64 value)
 {
-	const struct sim_action action = {
-		.op = op, .queue = queue, .count = count, .value = value,
-	};
-
-	KUNIT_ASSERT_EQ(test, sim_act(sim, &action), 0);
+	sim_tell(test, sim, .op = op, .queue = queue, .count = count, .value = value);
 }
 
 static inline void target(struct kunit *test, struct sim_device *sim, u32 pages)
@@ -233,6 +215,19 @@ static inline void all_are_back(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, totalram_pages(), total);
 }
 
+/* Blocks that the kernel has not reported: they are new among the free ones. */
+static inline void stir(void)
+{
+	struct page *block[4];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(block); i++)
+		block[i] = alloc_pages(GFP_KERNEL | __GFP_NOWARN, MAX_PAGE_ORDER);
+	for (i = 0; i < ARRAY_SIZE(block); i++)
+		if (block[i])
+			__free_pages(block[i], MAX_PAGE_ORDER);
+}
+
 /* The end of the test's device within bounds, with the pages that were kept; then a new one. */
 static inline void ends(struct kunit *test, bool surprise)
 {
@@ -242,6 +237,25 @@ static inline void ends(struct kunit *test, bool surprise)
 	KUNIT_EXPECT_LE(test, jiffies_to_msecs(jiffies - start), UNBIND_MS);
 	all_are_back(test);
 	pages_move(test, sim_test_plug(test, &usual));
+}
+
+/* Suites */
+
+#define FLOOR	"sys/module/virtio_balloon_rh/parameters/floor_mb"
+#define DELAY	"sys/module/page_reporting/parameters/page_reporting_delay_ms"
+
+static inline int balloon_init(struct kunit *test)
+{
+	total = totalram_pages();
+	kept.nr = 0;
+	return sim_test_init(test);
+}
+
+static inline void balloon_exit(struct kunit *test)
+{
+	sim_test_exit(test);
+	write_file(test, FLOOR, "-1");
+	write_file(test, DELAY, "2000");
 }
 
 #endif

@@ -4,15 +4,11 @@
  * meet, and every lie of a host. Pages must come and go untouched, or come back to the
  * guest when the driver is unbound, which no host may hold up for long.
  */
-#include <linux/gfp.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/prandom.h>
 
 #include "balloon_kunit.h"
-
-#define FLOOR	"sys/module/virtio_balloon_rh/parameters/floor_mb"
-#define DELAY	"sys/module/page_reporting/parameters/page_reporting_delay_ms"
 
 /* Features and rings */
 
@@ -406,19 +402,6 @@ static void lies_about_statistics_end_those_only(struct kunit *test)
 
 /* Reports */
 
-/* Blocks that the kernel has not reported: they are new among the free ones. */
-static void stir(void)
-{
-	struct page *block[4];
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(block); i++)
-		block[i] = alloc_pages(GFP_KERNEL | __GFP_NOWARN, MAX_PAGE_ORDER);
-	for (i = 0; i < ARRAY_SIZE(block); i++)
-		if (block[i])
-			__free_pages(block[i], MAX_PAGE_ORDER);
-}
-
 /* A device with pages, and what it does to the first report. */
 static struct sim_device *reported_to(struct kunit *test, unsigned int op, u64 value)
 {
@@ -475,22 +458,6 @@ static void a_lie_about_a_report_resets_the_device_at_once(struct kunit *test)
 	ends(test, false);
 }
 
-/* The suite */
-
-static int balloon_ring_init(struct kunit *test)
-{
-	total = totalram_pages();
-	kept.nr = 0;
-	return sim_test_init(test);
-}
-
-static void balloon_ring_exit(struct kunit *test)
-{
-	sim_test_exit(test);
-	write_file(test, FLOOR, "-1");
-	write_file(test, DELAY, "2000");
-}
-
 static struct kunit_case balloon_ring_cases[] = {
 	KUNIT_CASE_SLOW(each_feature_off_and_alone),
 	KUNIT_CASE_SLOW(random_features),
@@ -520,17 +487,6 @@ static struct kunit_case balloon_ring_cases[] = {
 	{}
 };
 
-static struct kunit_suite balloon_ring_suite = {
-	.name = "balloon_ring",
-	.suite_init = sim_suite_init,
-	.suite_exit = sim_suite_exit,
-	.init = balloon_ring_init,
-	.exit = balloon_ring_exit,
-	.test_cases = balloon_ring_cases,
-};
-
-kunit_test_suite(balloon_ring_suite);
-
-MODULE_SOFTDEP("pre: virtio_balloon_rh");
+SIM_SUITE(balloon_ring, virtio_balloon_rh, balloon_init, balloon_exit);
 MODULE_DESCRIPTION("KUnit suite of virtio_balloon_rh on the simulated device");
 MODULE_LICENSE("GPL");
