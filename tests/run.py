@@ -36,7 +36,8 @@ BUILDS = ["-n", "2"]
 SELECTION = ("(not debug or test_kunit or test_ext4_keeps or test_copy_is or test_64_mib or "
              "test_memory_goes or test_hostile_device) and (not in-tree or 6.12) and "
              "(not test_simdev or ours and packed-event-dma) and not ring_test and "
-             "not lies_test and not console_port and not alloc_test")
+             "not lies_test and not console_port and not alloc_test and not life_test and "
+             "not console_ctrl")
 
 #: Both virtual processors of a guest in one thread: none of them waits for a lock whose holder
 #: does not run, which costs a fifth of the machine. What runs at the same time for real is for

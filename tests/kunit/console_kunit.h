@@ -58,57 +58,38 @@ struct end {
 
 /* The device */
 
+/* An operation of the model. */
 static inline void act(struct kunit *test, struct sim_device *sim, unsigned int op, u64 value)
 {
-	const struct sim_action action = {
-		.op = op, .queue = SIM_ALL_QUEUES, .width = 1, .value = value,
-	};
-
-	KUNIT_EXPECT_EQ(test, sim_act(sim, &action), 0);
-}
-
-static inline void rule(struct kunit *test, struct sim_device *sim, enum sim_op op, u16 queue,
-			u64 value, u32 count)
-{
-	const struct sim_action action = {
-		.op = op, .queue = queue, .width = 1, .value = value, .count = count,
-	};
-
-	KUNIT_EXPECT_EQ(test, sim_act(sim, &action), 0);
-}
-
-/* Waits until every rule has met its event. */
-static inline void applied(struct kunit *test, struct sim_device *sim)
-{
-	KUNIT_EXPECT_TRUE(test, sim_test_wait(!READ_ONCE(sim->nr_rules), 5000));
+	sim_tell_all(test, sim, .op = op, .value = value);
 }
 
 /* A serial port with somebody on the host's side. */
 static inline void add_port(struct kunit *test, struct sim_device *sim, u32 id, const void *name,
 			    u16 len)
 {
-	const struct sim_action action = {
-		.op = SIM_CONSOLE_ADD, .value = id, .bytes = name, .len = len,
-	};
-
-	KUNIT_EXPECT_EQ(test, sim_act(sim, &action), 0);
+	sim_tell(test, sim, .op = SIM_CONSOLE_ADD, .value = id, .bytes = name, .len = len);
 	act(test, sim, SIM_CONSOLE_HOSTOPEN, ON(id, 1));
+}
+
+static inline struct sim_device *make_of(struct kunit *test, const struct sim_options *options)
+{
+	struct sim_device *sim = sim_test_make(test, options);
+	u32 id;
+
+	for (id = PORT; (options->features & MULTIPORT) && id < options->ports; id++)
+		add_port(test, sim, id, NULL, 0);
+	return sim;
 }
 
 static inline struct sim_device *make(struct kunit *test, u64 features, u32 size, u32 ports)
 {
-	const struct sim_options options = {
+	return make_of(test, &(struct sim_options){
 		.id = VIRTIO_ID_CONSOLE,
 		.features = features,
 		.queue_size = size,
 		.ports = ports,
-	};
-	struct sim_device *sim = sim_test_make(test, &options);
-	u32 id;
-
-	for (id = PORT; (features & MULTIPORT) && id < ports; id++)
-		add_port(test, sim, id, NULL, 0);
-	return sim;
+	});
 }
 
 static inline void plug(struct kunit *test, struct sim_device *sim)
@@ -165,8 +146,7 @@ static inline u64 counter(struct kunit *test, struct sim_device *sim, const char
 	iov_iter_kvec(&iter, ITER_DEST, &vec, 1, vec.iov_len);
 	init_sync_kiocb(&kiocb, file);
 	KUNIT_EXPECT_GT(test, seq_read_iter(&kiocb, &iter), 0);
-	filp_close(file, NULL);
-	flush_delayed_fput();
+	sim_test_close(file);
 	line = strstr(text, name);
 	KUNIT_ASSERT_NOT_NULL_MSG(test, line, "%s of %s", name, path);
 	if (sscanf(line + strlen(name), ": %llu", &value) != 1)
@@ -215,28 +195,37 @@ static inline void end_path(const struct end *end, char *path, size_t size)
 		snprintf(path, size, "dev/vport%dp%u", end->sim->vdev.index, end->id);
 }
 
+/* Of a port that has a file of another name. */
+static inline struct end open_as(struct kunit *test, struct sim_device *sim, u32 id,
+				 const char *path)
+{
+	struct end end = { .sim = sim, .id = id };
+
+	/* The device has to name its ports first, and devtmpfs has a thread of its own. */
+	sim_test_wait(!IS_ERR(end.file = sim_test_open(path, O_RDWR | O_NONBLOCK | O_NOCTTY)),
+		      5000);
+	KUNIT_ASSERT_FALSE_MSG(test, IS_ERR(end.file), "%s", path);
+	if (strstr(path, "hvc"))
+		make_raw(tty_of(&end));
+	return end;
+}
+
+/* Until both sides have heard of each other nothing moves. */
+static inline void is_connected(struct kunit *test, const struct end *end)
+{
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(!(vfs_poll(end->file, NULL) & EPOLLHUP), 20000));
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(state(end->sim, end->id).guest_open, 5000));
+}
+
 static inline struct end open_end(struct kunit *test, struct sim_device *sim, u32 id)
 {
 	struct end end = { .sim = sim, .id = id };
 	char path[32];
 
 	end_path(&end, path, sizeof(path));
-	/* The device has to name its ports first, and devtmpfs has a thread of its own. */
-	sim_test_wait(!IS_ERR(end.file = sim_test_open(path, O_RDWR | O_NONBLOCK | O_NOCTTY)),
-		      5000);
-	KUNIT_ASSERT_FALSE_MSG(test, IS_ERR(end.file), "%s", path);
-	if (id == CONSOLE)
-		make_raw(tty_of(&end));
-	/* Until both sides have heard of each other nothing moves. */
-	KUNIT_EXPECT_TRUE(test, sim_test_wait(!(vfs_poll(end.file, NULL) & EPOLLHUP), 20000));
-	KUNIT_EXPECT_TRUE(test, sim_test_wait(state(sim, id).guest_open, 5000));
+	end = open_as(test, sim, id, path);
+	is_connected(test, &end);
 	return end;
-}
-
-static inline void shut(struct end *end)
-{
-	filp_close(end->file, NULL);
-	flush_delayed_fput();
 }
 
 static inline ssize_t put_once(const struct end *end, const void *bytes, size_t len)
@@ -287,7 +276,7 @@ static inline void hears_nothing(struct kunit *test, const struct end *end)
 	KUNIT_EXPECT_EQ(test, get_once(end, got, 1), -EAGAIN);
 }
 
-static inline void data_moves(struct kunit *test, const struct end *end)
+static inline void output_moves(struct kunit *test, const struct end *end)
 {
 	struct sim_device *sim = end->sim;
 
@@ -298,10 +287,20 @@ static inline void data_moves(struct kunit *test, const struct end *end)
 	KUNIT_EXPECT_EQ(test, sim_console_take(sim, end->id, got, BYTES), BYTES);
 	KUNIT_EXPECT_EQ(test, memcmp(got, sent, BYTES), 0);
 	act(test, sim, SIM_CONSOLE_ECHO, ON(end->id, SIM_CONSOLE_COUNT));
+}
 
-	KUNIT_EXPECT_EQ(test, sim_console_push(sim, end->id, sent, BYTES), BYTES);
+static inline void input_moves(struct kunit *test, const struct end *end)
+{
+	get_random_bytes(sent, BYTES);
+	KUNIT_EXPECT_EQ(test, sim_console_push(end->sim, end->id, sent, BYTES), BYTES);
 	hears(test, end, sent, BYTES);
 	hears_nothing(test, end);
+}
+
+static inline void data_moves(struct kunit *test, const struct end *end)
+{
+	output_moves(test, end);
+	input_moves(test, end);
 }
 
 static inline void data_moves_at(struct kunit *test, struct sim_device *sim, u32 id)
@@ -309,7 +308,7 @@ static inline void data_moves_at(struct kunit *test, struct sim_device *sim, u32
 	struct end end = open_end(test, sim, id);
 
 	data_moves(test, &end);
-	shut(&end);
+	sim_test_close(end.file);
 }
 
 /* A file of a device that has gone. */
@@ -322,39 +321,79 @@ static inline void is_gone(struct kunit *test, const struct end *end)
 
 /* A program that waits */
 
+enum wish { READS, WRITES, POLLS };
+
 /**
- * struct program - one that reads or writes once
- * @end: what; without O_NONBLOCK
- * @put: it writes
- * @ret: what it got
+ * struct program - one that reads or writes once, or waits for a hangup
+ * @end: what; without O_NONBLOCK while it runs
+ * @wish: of it
+ * @ret: what it got: bytes or an errno, or events
  * @done: it has returned
  * @task: it
  */
 static struct program {
 	const struct end *end;
-	bool put;
+	enum wish wish;
 	ssize_t ret;
 	struct completion done;
 	struct task_struct *task;
 } program __maybe_unused;
 
+/* As poll() does, if nothing but a hangup matters. */
+static inline ssize_t poll_once(const struct end *end)
+{
+	struct poll_wqueues table;
+	__poll_t events;
+
+	poll_initwait(&table);
+	events = vfs_poll(end->file, &table.pt);
+	while (!(events & EPOLLHUP)) {
+		set_current_state(TASK_INTERRUPTIBLE);
+		if (!table.triggered)
+			schedule();
+		__set_current_state(TASK_RUNNING);
+		/* What wakes us from here on is seen, or we see what it is about. */
+		smp_store_mb(table.triggered, 0);
+		events = vfs_poll(end->file, NULL);
+	}
+	poll_freewait(&table);
+	return (__force ssize_t)events;
+}
+
 static inline int run_program(void *unused)
 {
-	program.ret = program.put ? put_once(program.end, sent, 100) :
-				    get_once(program.end, got, 100);
+	switch (program.wish) {
+	case READS:
+		program.ret = get_once(program.end, got, 100);
+		break;
+	case WRITES:
+		program.ret = put_once(program.end, sent, 100);
+		break;
+	case POLLS:
+		program.ret = poll_once(program.end);
+		break;
+	}
 	complete(&program.done);
 	return 0;
 }
 
-/* Starts it, and sees it wait. */
-static inline void start(struct kunit *test, const struct end *end, bool put)
+static inline void nonblock(const struct end *end, bool on)
 {
 	spin_lock(&end->file->f_lock);
-	end->file->f_flags &= ~O_NONBLOCK;
+	if (on)
+		end->file->f_flags |= O_NONBLOCK;
+	else
+		end->file->f_flags &= ~O_NONBLOCK;
 	spin_unlock(&end->file->f_lock);
-	program = (struct program){ .end = end, .put = put };
+}
+
+/* Starts it, and sees it wait. */
+static inline void start(struct kunit *test, const struct end *end, enum wish wish)
+{
+	nonblock(end, false);
+	program = (struct program){ .end = end, .wish = wish };
 	init_completion(&program.done);
-	program.task = kthread_create(run_program, NULL, "console-ring");
+	program.task = kthread_create(run_program, NULL, "console-suite");
 	KUNIT_ASSERT_FALSE(test, IS_ERR(program.task));
 	get_task_struct(program.task);
 	wake_up_process(program.task);
@@ -367,6 +406,26 @@ static inline void returns(struct kunit *test, ssize_t ret)
 	KUNIT_EXPECT_EQ(test, program.ret, ret);
 	kthread_stop(program.task);
 	put_task_struct(program.task);
+	nonblock(program.end, true);
+}
+
+/* Who reads or writes gets the error, who polls the events. */
+static inline void gives_up(struct kunit *test, ssize_t err, __poll_t events)
+{
+	returns(test, program.wish == POLLS ? (__force ssize_t)events : err);
+}
+
+/* Writes until the port takes no more; how much that was. */
+static inline size_t fill(struct kunit *test, const struct end *end)
+{
+	size_t done = 0;
+	ssize_t n;
+
+	while ((n = put_once(end, sent, BYTES)) > 0)
+		done += n;
+	KUNIT_EXPECT_EQ(test, n, -EAGAIN);
+	KUNIT_EXPECT_FALSE(test, vfs_poll(end->file, NULL) & EPOLLOUT);
+	return done;
 }
 
 #endif

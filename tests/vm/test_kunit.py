@@ -19,10 +19,16 @@ TREE = pathlib.Path(os.environ.get("VRH_TREE") or host.repository())
 
 #: Every driver has its suites; a file that goes missing must not go unnoticed.
 EXPECTED = set("""
+    balloon_alloc_test
+    balloon_life_test
     balloon_policy_test
     balloon_ring_test
     blk_limits_test
     blk_ring_test
+    console_alloc_test
+    console_ctrl_test
+    console_lies_test
+    console_life_test
     console_msg_test
     console_port_test
     console_ring_test
