@@ -32,12 +32,10 @@ BUILDS = ["-n", "2"]
 #: which is ten times slower under TCG, it runs the KUnit suites, data through each kind of
 #: device, and some seconds of hostile ones; the in-tree drivers, which show that a test works,
 #: on one kernel; simulated devices with one layout of their rings, and none of the suites that
-#: lie to drivers.
+#: drive a module through them.
 SELECTION = ("(not debug or test_kunit or test_ext4_keeps or test_copy_is or test_64_mib or "
              "test_memory_goes or test_hostile_device) and (not in-tree or 6.12) and "
-             "(not test_simdev or ours and packed-event-dma) and not ring_test and "
-             "not lies_test and not console_port and not alloc_test and not life_test and "
-             "not console_ctrl")
+             "(not test_simdev or ours and packed-event-dma) and not on_simdev")
 
 #: Both virtual processors of a guest in one thread: none of them waits for a lock whose holder
 #: does not run, which costs a fifth of the machine. What runs at the same time for real is for

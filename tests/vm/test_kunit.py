@@ -43,7 +43,18 @@ EXPECTED = set("""
     sim_core_test
 """.split())
 
-MODULES = sorted(EXPECTED | {path.stem for path in (TREE / "tests/kunit").glob("*_test.c")})
+
+def source(module):
+    """Text of a test's source, empty if there is none."""
+    path = TREE / f"tests/kunit/{module}.c"
+    return path.read_text() if path.exists() else ""
+
+
+#: Suites that drive a module through the simulated device take minutes, and `make check` leaves
+#: them out by this mark (tests/run.py).
+MODULES = [
+    pytest.param(module, marks=[pytest.mark.on_simdev] if "\nSIM_SUITE(" in source(module) else [])
+    for module in sorted(EXPECTED | {path.stem for path in TREE.glob("tests/kunit/*_test.c")})]
 
 RESULT = re.compile(r"(ok|not ok) (\d+) (\S+)(?: # (SKIP.*))?")
 
@@ -172,11 +183,6 @@ def test_parser_refuses(old, new):
     assert old in GOOD
     with pytest.raises(Malformed):
         parse(GOOD.replace(old, new, 1))
-
-
-def source(module):
-    """Text of a test's source."""
-    return (TREE / f"tests/kunit/{module}.c").read_text()
 
 
 def suites(module):
