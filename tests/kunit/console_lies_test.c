@@ -231,10 +231,15 @@ static void lie_about_control(struct kunit *test, const struct end *end,
 static void ring_lie(struct kunit *test, const struct sim_ring_lie *lie, u64 ring)
 {
 	struct sim_device *sim = make(test, FEATURES | ring, RING, 2);
-	/* Ids in a ring of 64 and behind it are ids in ours and behind that. */
-	u64 value = lie->op == SIM_ID && lie->value <= 64 ? lie->value + RING - 64 : lie->value;
 	struct end console, end;
+	u64 value = lie->value;
 
+	/* Ids in a ring of 64 and behind it are ids in ours and behind that. */
+	if (lie->op == SIM_ID && value <= 64)
+		value += RING - 64;
+	/* A whole round of a packed ring would hide what was used before it. */
+	if (lie->op == SIM_USED_IDX)
+		value = RING / 4;
 	plug(test, sim);
 	console = open_end(test, sim, CONSOLE);
 	end = open_end(test, sim, PORT);
