@@ -143,7 +143,7 @@ static void draw_input(struct con_draw *d)
 
 static void draw_flood(struct con_draw *d)
 {
-	static const u32 edges[] = { 1, 4095, 4096, 4097, 65536, 1024 * 1024 };
+	static const u32 edges[] = { 1, 4095, 4096, 4097, 65536 };
 
 	d->action->op = SIM_CONSOLE_FLOOD;
 	d->action->value = draw_port(d);

@@ -101,6 +101,11 @@ static void sim_draw_values(struct sim_action *action, struct rnd_state *rnd)
 		/* Somewhere in probe, or in remove. */
 		action->skip = sim_below(rnd, 64);
 		break;
+	case SIM_IRQ_EARLY:
+	case SIM_IRQ_LATE:
+		/* Each queue is such an event once. */
+		action->skip = 0;
+		break;
 	case SIM_VQ_FAIL:
 		action->value = sim_below(rnd, 2) ? ENOMEM : 0;
 		break;

@@ -150,9 +150,9 @@ static void draw_own(struct sim_net_dev *net, struct rnd_state *rnd, struct sim_
 			action->queue = SIM_ALL_QUEUES;
 		break;
 	case SIM_NET_FLOOD:
-		/* The device's lock is held for all of them. */
+		/* The device's lock is held for all of them: longer floods took half of a run. */
 		action->at = ETH_ZLEN + below(rnd, ETH_DATA_LEN);
-		action->value = 1 + below(rnd, 32);
+		action->value = 1 + below(rnd, 8);
 		action->queue = SIM_ALL_QUEUES;
 		break;
 	case SIM_NET_LINK:

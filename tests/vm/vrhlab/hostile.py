@@ -34,7 +34,7 @@ class Run:
     """A hostile run against the driver that a guest has loaded.
 
     It ends when so many `actions` were drawn, or so many were `met`; `first` is the round (see
-    hostile.c) to begin with, which is what a case that was found needs.
+    round.c) to begin with, which is what a case that was found needs.
     """
 
     def __init__(self, guest, kind, seed, actions=None, met=None, first=0):

@@ -1,0 +1,403 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * One device of the hostile mode, from its making to its end: what it is and what it
+ * does comes from the seed, and when the driver has met that is waited for.
+ */
+#include <linux/err.h>
+#include <linux/jhash.h>
+#include <linux/kthread.h>
+#include <linux/ktime.h>
+#include <linux/log2.h>
+#include <linux/workqueue.h>
+
+#include "hostile.h"
+
+/* Actions of a round before the device is plugged, while it is there, and at its end. */
+#define SIM_ROUND_EARLY		12
+#define SIM_ROUND_MIDST		4000
+#define SIM_ROUND_LATE		8
+/* What a device still gets after what a driver hardly survives: one burst. */
+#define SIM_ROUND_TAIL		SIM_BURST
+/* Actions between two waits for the driver; half of them are rules, see SIM_RULES_MAX. */
+#define SIM_BURST		64
+/*
+ * The driver has met enough of them when so many rules are left. The more of them wait, the
+ * more of them each buffer meets: with 16 the time was spent on waiting for the last ones.
+ */
+#define SIM_RULES_LEFT		56
+/* A driver that does nothing for so long may wait for what is held, or for an interrupt. */
+#define SIM_TICK_MS		12
+/* After so many ticks nothing is armed any more, and the next burst comes. */
+#define SIM_IDLE_TICKS		25
+/* It has done what the burst was about, and there is nothing more for it to do. */
+#define SIM_SATED_TICKS		4
+/* What programs need until they have found a new device, in ticks. */
+#define SIM_FOUND_TICKS		250
+/* After so many bursts in a row nothing reaches the driver any more. */
+#define SIM_DEAD_BURSTS		6
+/* A burst is over after so many ticks of a driver at work, whatever rules are left. */
+#define SIM_BURST_TICKS		20
+/*
+ * In probe and remove a driver may wait for an answer that will not come for as long as
+ * it likes: then the device is pulled out. Longer than RCU and a queue's freezing take.
+ */
+#define SIM_PULL_MS		3000
+#define SIM_WATCH_MS		100
+
+/**
+ * struct sim_round - a device and what is done to it
+ * @h: the run
+ * @sim: the device
+ * @rnd: chance
+ * @counted: what @h has of the device's statistics already
+ * @used: buffers used when we looked last
+ * @idle: bursts in a row in which the driver did nothing
+ * @watch: looks after the driver while we cannot
+ * @idle_ms: how long it has done nothing then
+ * @pulled: the device was pulled out for that
+ */
+struct sim_round {
+	struct sim_hostile *h;
+	struct sim_device *sim;
+	struct rnd_state rnd;
+	struct sim_stats counted;
+	u64 used;
+	unsigned int idle;
+	struct delayed_work watch;
+	unsigned int idle_ms;
+	bool pulled;
+};
+
+/* Drawing */
+
+static u64 sim_random64(struct rnd_state *rnd)
+{
+	u64 high = prandom_u32_state(rnd);
+
+	return high << 32 | prandom_u32_state(rnd);
+}
+
+/* Seeds are small numbers, and the first numbers after each are much alike. */
+static void sim_round_seed(struct rnd_state *rnd, u64 seed, u64 round)
+{
+	u64 words[] = { seed, round };
+	u64 high = jhash(words, sizeof(words), 0x5652);
+	unsigned int i;
+
+	prandom_seed_state(rnd, high << 32 | jhash(words, sizeof(words), 0x5248));
+	for (i = 0; i < 16; i++)
+		prandom_u32_state(rnd);
+}
+
+static void sim_round_options(const struct sim_model *model, struct rnd_state *rnd,
+			      struct sim_options *options)
+{
+	static const u16 sizes[] = { 1, 2, 4, 8, 16, 64, 64, 128, 128, 256, 256, 1024 };
+	u64 ring = BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) | BIT_ULL(VIRTIO_RING_F_EVENT_IDX) |
+		   BIT_ULL(VIRTIO_F_ACCESS_PLATFORM) | BIT_ULL(VIRTIO_F_RING_PACKED) |
+		   BIT_ULL(VIRTIO_F_RING_RESET);
+	u64 features = model->features;
+
+	memset(options, 0, sizeof(*options));
+	options->id = model->id;
+	if (prandom_u32_state(rnd) % 2) {
+		features &= sim_random64(rnd);
+		features |= model->features & sim_random64(rnd);
+	}
+	options->features = features | BIT_ULL(VIRTIO_F_VERSION_1);
+	options->features |= sim_random64(rnd) & ring;
+	if (prandom_u32_state(rnd) % 16)
+		options->features &= ~model->rare;
+	if (prandom_u32_state(rnd) % 2)
+		options->features_hi = model->features_hi;
+	options->queue_size = sizes[prandom_u32_state(rnd) % ARRAY_SIZE(sizes)];
+	options->pairs = 1 + prandom_u32_state(rnd) % 3;
+	options->ports = 1 + prandom_u32_state(rnd) % 6;
+	options->suppress = prandom_u32_state(rnd) % 2;
+}
+
+static u32 sim_digest_options(u32 digest, const struct sim_options *options, bool surprise)
+{
+	u64 fields[] = { options->id, options->features, options->features_hi,
+			 options->queue_size, options->pairs, options->ports, options->sectors,
+			 options->suppress, surprise };
+
+	return jhash(fields, sizeof(fields), digest);
+}
+
+static u32 sim_digest_action(u32 digest, const struct sim_action *action)
+{
+	u64 fields[] = { action->op, action->queue, action->skip, action->count,
+			 (u32)action->at, action->width, action->value, action->len };
+
+	digest = jhash(fields, sizeof(fields), digest);
+	return jhash(action->bytes, action->len, digest);
+}
+
+/* Counting */
+
+/*
+ * Adds what has happened to the device since the last time; called when the driver has done
+ * something since then, as nothing was met otherwise.
+ */
+static void sim_round_count(struct sim_round *r)
+{
+	struct sim_tally *tally = &r->h->tally;
+	struct sim_stats now;
+	unsigned int op;
+
+	sim_stats(r->sim, &now);
+	tally->met += now.actions - r->counted.actions;
+	tally->used += now.used - r->counted.used;
+	for (op = 0; op < SIM_OPS_MAX; op++)
+		tally->by_op[op] += now.by_op[op] - r->counted.by_op[op];
+	if (now.violations && !tally->violations) {
+		sim_violation_text(r->sim, tally->violation, sizeof(tally->violation));
+		tally->violation_round = tally->round;
+		pr_warn("vrh_simdev: hostile %s, seed %llu, round %llu: violation: %s\n",
+			r->h->model->name, r->h->seed, tally->round, tally->violation);
+	}
+	tally->violations += now.violations - r->counted.violations;
+	r->counted = now;
+}
+
+/* Time since @since, which becomes now. */
+static u64 sim_lap(u64 *since)
+{
+	u64 before = *since;
+
+	*since = ktime_get_ns();
+	return *since - before;
+}
+
+/* Waiting */
+
+/* Gives the driver what is held back, and an interrupt that it may have missed. */
+static void sim_round_release(struct sim_round *r)
+{
+	const struct sim_action irq = { .op = SIM_IRQ, .queue = SIM_ALL_QUEUES };
+	struct sim_device *sim = r->sim;
+	unsigned int i;
+
+	sim_lock(sim);
+	for (i = 0; i < sim->nr_queues; i++) {
+		sim_queue_release(&sim->queues[i]);
+		sim_queue_act(&sim->queues[i], &irq);
+	}
+	sim_unlock(sim);
+}
+
+/* And holds nothing back any more. */
+static void sim_round_relent(struct sim_round *r)
+{
+	sim_forget(r->sim);
+	sim_round_release(r);
+}
+
+/* Has the driver got buffers back since the last time? */
+static bool sim_round_moved(struct sim_round *r)
+{
+	u64 used = READ_ONCE(r->sim->stats.used);
+	bool moved = used != r->used;
+
+	r->used = used;
+	return moved;
+}
+
+/* While the driver is in probe or remove. */
+static void sim_round_watch(struct work_struct *work)
+{
+	struct sim_round *r = container_of(work, struct sim_round, watch.work);
+
+	r->idle_ms = sim_round_moved(r) ? 0 : r->idle_ms + SIM_WATCH_MS;
+	if (r->idle_ms)
+		sim_round_relent(r);
+	if (r->idle_ms >= SIM_PULL_MS) {
+		r->pulled = true;
+		sim_lock(r->sim);
+		WRITE_ONCE(r->sim->gone, true);
+		sim_unlock(r->sim);
+		virtio_break_device(&r->sim->vdev);
+		return;
+	}
+	schedule_delayed_work(&r->watch, msecs_to_jiffies(SIM_WATCH_MS));
+}
+
+static void sim_round_watch_begin(struct sim_round *r)
+{
+	r->idle_ms = 0;
+	sim_round_moved(r);
+	schedule_delayed_work(&r->watch, msecs_to_jiffies(SIM_WATCH_MS));
+}
+
+static void sim_round_watch_end(struct sim_round *r)
+{
+	cancel_delayed_work_sync(&r->watch);
+	r->h->tally.pulled += r->pulled;
+	r->pulled = false;
+}
+
+static bool sim_round_met(struct sim_round *r)
+{
+	return kthread_should_stop() || (READ_ONCE(r->sim->stats.used) != r->used &&
+					 READ_ONCE(r->sim->nr_rules) <= SIM_RULES_LEFT);
+}
+
+/* Lets the driver meet what was armed; false if it has done nothing for so many ticks. */
+static bool sim_round_wait(struct sim_round *r, unsigned int ticks)
+{
+	unsigned int busy = 0, idle = 0;
+
+	while (busy < SIM_BURST_TICKS && idle < (busy ? SIM_SATED_TICKS : ticks) &&
+	       !kthread_should_stop()) {
+		wait_event_timeout(r->sim->moved, sim_round_met(r), msecs_to_jiffies(SIM_TICK_MS));
+		if (sim_round_moved(r)) {
+			idle = 0;
+			busy++;
+			if (READ_ONCE(r->sim->nr_rules) <= SIM_RULES_LEFT)
+				return true;
+		} else if (is_power_of_2(++idle)) {
+			sim_round_release(r);
+		}
+	}
+	r->h->tally.stalls += !busy;
+	/* Rules that nobody meets would leave no room for others. */
+	if (!busy || READ_ONCE(r->sim->nr_rules) > SIM_RULES_MAX - SIM_BURST)
+		sim_round_relent(r);
+	return busy;
+}
+
+/* One round */
+
+static void sim_round_draw(struct sim_round *r, enum sim_phase phase, struct sim_action *action)
+{
+	struct sim_tally *tally = &r->h->tally;
+
+	sim_draw(r->sim, phase, &r->rnd, action);
+	tally->digest = sim_digest_action(tally->digest, action);
+	tally->drawn++;
+}
+
+static void sim_round_act(struct sim_round *r, const struct sim_action *action)
+{
+	if (!sim_act(r->sim, action))
+		r->h->tally.done++;
+}
+
+/* Before there is a driver, and when it is about to go. */
+static void sim_round_arm(struct sim_round *r, enum sim_phase phase, unsigned int count)
+{
+	struct sim_action action;
+
+	while (count--) {
+		sim_round_draw(r, phase, &action);
+		sim_round_act(r, &action);
+	}
+}
+
+/* While a driver has the device. A dead one does nothing, but as much is drawn. */
+static void sim_round_midst(struct sim_round *r)
+{
+	bool live = READ_ONCE(r->sim->status) & VIRTIO_CONFIG_S_DRIVER_OK;
+	struct sim_tally *tally = &r->h->tally;
+	unsigned int left = SIM_ROUND_MIDST;
+	struct sim_action action;
+	u64 since = ktime_get_ns();
+
+	if (live)
+		sim_round_wait(r, SIM_FOUND_TICKS);
+	else
+		tally->no_driver++;
+	tally->wait_ns += sim_lap(&since);
+	while (left-- && !kthread_should_stop()) {
+		sim_round_draw(r, SIM_MIDST, &action);
+		if (sim_draw_ends(&action))
+			left = min_t(unsigned int, left, SIM_ROUND_TAIL);
+		if (live && !READ_ONCE(r->sim->gone))
+			sim_round_act(r, &action);
+		else
+			tally->vain++;
+		if (left % SIM_BURST)
+			continue;
+		tally->act_ns += sim_lap(&since);
+		if (live) {
+			if (sim_round_wait(r, SIM_IDLE_TICKS)) {
+				r->idle = 0;
+				sim_round_count(r);
+			} else if (++r->idle == SIM_DEAD_BURSTS || READ_ONCE(r->sim->gone)) {
+				live = false;
+				tally->dead++;
+			}
+		}
+		tally->wait_ns += sim_lap(&since);
+		sim_tally_show(r->h, "at work");
+		cond_resched();
+	}
+}
+
+/* What the driver waits for will not come: a host that pulls the device out ends that. */
+static bool sim_round_lost(struct sim_round *r)
+{
+	struct sim_stats now;
+
+	sim_stats(r->sim, &now);
+	return READ_ONCE(r->sim->gone) || now.by_op[SIM_DROP] || now.by_op[SIM_ID] ||
+	       now.by_op[SIM_USED_IDX];
+}
+
+/**
+ * sim_round() - one device
+ * @h: the run, whose thread calls
+ * @number: of the round, which with the seed is where its chance comes from
+ *
+ * Context: process context; waits for the driver.
+ * Return: 0 or an errno: there was no device.
+ */
+int sim_round(struct sim_hostile *h, u64 number)
+{
+	struct sim_tally *tally = &h->tally;
+	struct sim_round r = { .h = h };
+	u64 since = ktime_get_ns();
+	struct sim_options options;
+	bool surprise;
+	int err;
+
+	tally->round = number;
+	sim_round_seed(&r.rnd, h->seed, number);
+	sim_round_options(h->model, &r.rnd, &options);
+	surprise = prandom_u32_state(&r.rnd) % 2;
+	tally->digest = sim_digest_options(tally->digest, &options, surprise);
+	r.sim = sim_create(&options);
+	if (IS_ERR(r.sim))
+		return PTR_ERR(r.sim);
+	INIT_DELAYED_WORK_ONSTACK(&r.watch, sim_round_watch);
+
+	sim_tally_show(h, "plug");
+	pr_info("vrh_simdev: hostile %s, seed %llu, round %llu\n", h->model->name, h->seed, number);
+	sim_round_arm(&r, SIM_EARLY, SIM_ROUND_EARLY);
+	sim_round_watch_begin(&r);
+	err = sim_plug(r.sim);
+	sim_round_watch_end(&r);
+	tally->plug_ns += sim_lap(&since);
+	if (err)
+		goto out;
+	tally->rounds++;
+	sim_round_midst(&r);
+
+	sim_tally_show(h, "unplug");
+	since = ktime_get_ns();
+	/* What an idle driver was told at last is not counted. */
+	if (r.idle)
+		sim_stats(r.sim, &r.counted);
+	sim_round_relent(&r);
+	sim_round_arm(&r, SIM_LATE, SIM_ROUND_LATE);
+	sim_round_watch_begin(&r);
+	sim_unplug(r.sim, surprise || sim_round_lost(&r));
+	sim_round_watch_end(&r);
+	sim_round_count(&r);
+	tally->unplug_ns += sim_lap(&since);
+out:
+	destroy_delayed_work_on_stack(&r.watch);
+	sim_put(r.sim);
+	return err;
+}
