@@ -23,8 +23,11 @@ EXPECTED = set("""
     balloon_life_test
     balloon_policy_test
     balloon_ring_test
+    blk_alloc_test
+    blk_lies_test
     blk_limits_test
     blk_ring_test
+    blk_stall_test
     console_alloc_test
     console_ctrl_test
     console_lies_test

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * For the suites of virtio_blk_rh on the simulated device: its disk, requests past the
+ * page cache one by one and many at a time, and files of sysfs.
+ */
+#ifndef VRH_BLK_KUNIT_H
+#define VRH_BLK_KUNIT_H
+
+#include <linux/bio.h>
+#include <linux/blkdev.h>
+#include <linux/completion.h>
+#include <linux/cpumask.h>
+#include <linux/module.h>
+#include <linux/random.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/virtio_blk.h>
+#include <linux/virtio_ids.h>
+
+#include "sim_kunit.h"
+#include "tests/simdev/sim_blk.h"
+
+/* What virtio_blk_rh serves, but RO: a device that insists on zones is not for it. */
+#define FEATURES							\
+	(BIT_ULL(VIRTIO_BLK_F_SIZE_MAX) | BIT_ULL(VIRTIO_BLK_F_SEG_MAX) |	\
+	 BIT_ULL(VIRTIO_BLK_F_GEOMETRY) | BIT_ULL(VIRTIO_BLK_F_BLK_SIZE) |	\
+	 BIT_ULL(VIRTIO_BLK_F_FLUSH) | BIT_ULL(VIRTIO_BLK_F_TOPOLOGY) |		\
+	 BIT_ULL(VIRTIO_BLK_F_CONFIG_WCE) | BIT_ULL(VIRTIO_BLK_F_MQ) |		\
+	 BIT_ULL(VIRTIO_BLK_F_DISCARD) | BIT_ULL(VIRTIO_BLK_F_WRITE_ZEROES))
+
+/* Where suites write; what lies before it belongs to partition tables. */
+#define SECTOR	8
+
+/* How soon a driver ends what it knows to be lost; the guest runs under TCG. */
+#define SOON_MS	10000
+
+static const struct sim_options __maybe_unused usual = {
+	.id = VIRTIO_ID_BLOCK,
+	.features = FEATURES | SIM_RING_FEATURES,
+	.pairs = 2,
+};
+
+/* The disk */
+
+static inline int find_disk(struct device *dev, void *name)
+{
+	if (!dev->type || !dev->type->name || strcmp(dev->type->name, "disk"))
+		return 0;
+	strscpy(name, dev_name(dev), DISK_NAME_LEN);
+	return 1;
+}
+
+/* "vda"; NAME has DISK_NAME_LEN bytes. */
+static inline void disk_name(struct kunit *test, struct sim_device *sim, char *name)
+{
+	KUNIT_ASSERT_EQ(test, device_for_each_child(&sim->vdev.dev, name, find_disk), 1);
+}
+
+/* The disk of a device, opened; the caller closes it. */
+static inline struct file *open_disk(struct kunit *test, struct sim_device *sim)
+{
+	int flags = sim_has(sim, VIRTIO_BLK_F_RO) ? O_RDONLY : O_RDWR;
+	char name[DISK_NAME_LEN], path[DISK_NAME_LEN + 8];
+	struct file *file;
+
+	disk_name(test, sim, name);
+	snprintf(path, sizeof(path), "dev/%s", name);
+	/* devtmpfs makes the node in a thread of its own. */
+	sim_test_wait(!IS_ERR(file = sim_test_open(path, flags)) || PTR_ERR(file) != -ENOENT,
+		      2000);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(file));
+	return file;
+}
+
+/* Path of an attribute of the disk; PATH has 64 bytes. */
+static inline const char *attribute(struct kunit *test, struct sim_device *sim,
+				    const char *attr, char *path)
+{
+	char name[DISK_NAME_LEN];
+
+	disk_name(test, sim, name);
+	snprintf(path, 64, "sys/block/%s/%s", name, attr);
+	return path;
+}
+
+/* An attribute reads as TEXT. */
+static inline void expect_attribute(struct kunit *test, struct sim_device *sim,
+				    const char *attr, const char *text)
+{
+	char path[64], is[64];
+
+	sim_test_read(attribute(test, sim, attr, path), is, sizeof(is));
+	KUNIT_EXPECT_STREQ(test, is, text);
+}
+
+/* The cache mode in config space. */
+static inline u8 device_wce(struct sim_device *sim)
+{
+	u8 wce;
+
+	sim_config_read(sim, offsetof(struct virtio_blk_config, wce), &wce, sizeof(wce));
+	return wce;
+}
+
+/* How often the device has done something that it was told to. */
+static inline u64 told(struct sim_device *sim, unsigned int op)
+{
+	struct sim_stats stats;
+
+	sim_stats(sim, &stats);
+	return stats.by_op[op];
+}
+
+/* Requests one by one */
+
+static inline struct bio *make_bio(struct file *file, blk_opf_t op, sector_t sector, void *data,
+				   size_t len)
+{
+	struct bio *bio = bio_alloc(I_BDEV(file->f_mapping->host), 4, op, GFP_KERNEL);
+
+	bio->bi_iter.bi_sector = sector;
+	if (data)
+		__bio_add_page(bio, virt_to_page(data), len, offset_in_page(data));
+	else
+		bio->bi_iter.bi_size = len;
+	return bio;
+}
+
+static inline int submit_made(struct bio *bio)
+{
+	int err = submit_bio_wait(bio);
+
+	bio_put(bio);
+	return err;
+}
+
+/* One request past the page cache: what the block layer made of its answer. */
+static inline int submit(struct file *file, blk_opf_t op, sector_t sector, void *data,
+			 size_t len)
+{
+	return submit_made(make_bio(file, op, sector, data, len));
+}
+
+static inline int submit_flush(struct file *file)
+{
+	return submit(file, REQ_OP_WRITE | REQ_PREFLUSH, 0, NULL, 0);
+}
+
+/* Two sectors of a page at DATA, with a gap between them: two segments. */
+static inline int submit_pieces(struct file *file, blk_opf_t op, sector_t sector, u8 *data)
+{
+	struct bio *bio = make_bio(file, op, sector, data, SECTOR_SIZE);
+
+	data += 2 * SECTOR_SIZE;
+	__bio_add_page(bio, virt_to_page(data), SECTOR_SIZE, offset_in_page(data));
+	return submit_made(bio);
+}
+
+/* Two pages, one to write and one to read into, and the disk that they go to. */
+struct io {
+	struct file *file;
+	u8 *out;
+	u8 *in;
+};
+
+static inline void io_begin(struct kunit *test, struct sim_device *sim, struct io *io)
+{
+	io->out = kunit_kmalloc(test, PAGE_SIZE, GFP_KERNEL);
+	io->in = kunit_kzalloc(test, PAGE_SIZE, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, io->out);
+	KUNIT_ASSERT_NOT_NULL(test, io->in);
+	get_random_bytes(io->out, PAGE_SIZE);
+	io->file = open_disk(test, sim);
+}
+
+static inline void io_end(struct io *io)
+{
+	sim_test_close(io->file);
+}
+
+/* What is at SECTOR of the disk, whatever driver and block layer say, is what @out has. */
+static inline void disk_has_out(struct kunit *test, struct sim_device *sim, const struct io *io)
+{
+	KUNIT_EXPECT_EQ(test, sim_blk_peek(sim, SECTOR * SECTOR_SIZE, io->in, SZ_4K), 0);
+	KUNIT_EXPECT_EQ(test, memcmp(io->out, io->in, SZ_4K), 0);
+	memset(io->in, 0, SZ_4K);
+}
+
+static inline void reads_out(struct kunit *test, const struct io *io)
+{
+	memset(io->in, 0, SZ_4K);
+	KUNIT_EXPECT_EQ(test, submit(io->file, REQ_OP_READ, SECTOR, io->in, SZ_4K), 0);
+	KUNIT_EXPECT_EQ(test, memcmp(io->out, io->in, SZ_4K), 0);
+}
+
+/* A page, and one that goes to the disk and back in pieces. */
+static inline void io_round(struct kunit *test, struct sim_device *sim, const struct io *io)
+{
+	bool ro = sim_has(sim, VIRTIO_BLK_F_RO);
+
+	KUNIT_EXPECT_EQ(test, bdev_read_only(I_BDEV(io->file->f_mapping->host)), ro);
+	get_random_bytes(io->out, SZ_4K);
+	if (ro)
+		sim_blk_poke(sim, SECTOR * SECTOR_SIZE, io->out, SZ_4K);
+	else
+		KUNIT_EXPECT_EQ(test, submit(io->file, REQ_OP_WRITE, SECTOR, io->out, SZ_4K), 0);
+	disk_has_out(test, sim, io);
+	reads_out(test, io);
+
+	if (!ro)
+		KUNIT_EXPECT_EQ(test, submit_pieces(io->file, REQ_OP_WRITE, SECTOR, io->out), 0);
+	else
+		sim_blk_poke(sim, (SECTOR + 1) * SECTOR_SIZE, io->out + 2 * SECTOR_SIZE,
+			     SECTOR_SIZE);
+	KUNIT_EXPECT_EQ(test, submit_pieces(io->file, REQ_OP_READ, SECTOR, io->in), 0);
+	KUNIT_EXPECT_EQ(test, memcmp(io->out, io->in, SECTOR_SIZE), 0);
+	KUNIT_EXPECT_EQ(test, memcmp(io->out + 2 * SECTOR_SIZE, io->in + 2 * SECTOR_SIZE,
+				     SECTOR_SIZE), 0);
+	KUNIT_EXPECT_EQ(test, submit_flush(io->file), 0);
+}
+
+/* Data goes to the disk and comes from there, by way of each CPU's queue. */
+static inline void data_moves(struct kunit *test, struct sim_device *sim)
+{
+	unsigned int cpu;
+	struct io io;
+
+	io_begin(test, sim, &io);
+	for_each_online_cpu(cpu) {
+		set_cpus_allowed_ptr(current, cpumask_of(cpu));
+		io_round(test, sim, &io);
+	}
+	set_cpus_allowed_ptr(current, cpu_possible_mask);
+	io_end(&io);
+}
+
+/* Many at a time */
+
+/**
+ * struct flight - requests under way
+ * @left: not yet ended, and one for who waits
+ * @bad: ended with an error
+ * @none: completed when none is left
+ */
+struct flight {
+	atomic_t left;
+	atomic_t bad;
+	struct completion none;
+};
+
+static inline void land(struct flight *flight)
+{
+	if (atomic_dec_and_test(&flight->left))
+		complete(&flight->none);
+}
+
+static void landed(struct bio *bio)
+{
+	struct flight *flight = bio->bi_private;
+
+	if (bio->bi_status)
+		atomic_inc(&flight->bad);
+	bio_put(bio);
+	land(flight);
+}
+
+static inline void board(struct flight *flight)
+{
+	atomic_set(&flight->left, 1);
+	atomic_set(&flight->bad, 0);
+	init_completion(&flight->none);
+}
+
+static inline void fly(struct flight *flight, struct bio *bio)
+{
+	bio->bi_private = flight;
+	bio->bi_end_io = landed;
+	atomic_inc(&flight->left);
+	submit_bio(bio);
+}
+
+/* NR reads of a sector each. */
+static inline void take_off(struct flight *flight, struct file *file, void *data,
+			    unsigned int nr)
+{
+	unsigned int i;
+
+	board(flight);
+	/* Far from each other, so that nobody merges them. */
+	for (i = 0; i < nr; i++)
+		fly(flight, make_bio(file, REQ_OP_READ, 64 * (i % 64), data, SECTOR_SIZE));
+	land(flight);
+}
+
+/* Have all of them ended within MS milliseconds? */
+static inline bool lands(struct flight *flight, unsigned int ms)
+{
+	return wait_for_completion_timeout(&flight->none, msecs_to_jiffies(ms));
+}
+
+#endif
