@@ -223,9 +223,6 @@ static void ring_lie(struct kunit *test, const struct sim_ring_lie *lie, u64 rin
 	struct flight flight;
 	struct io io;
 
-	/* In a packed ring that looks like silence: see blk_stall_test.c. */
-	if (lie->op == SIM_USED_IDX && ring == SIM_PACKED_FEATURES)
-		return;
 	options.features = FEATURES | ring;
 	options.queue_size = 64;
 	sim = sim_test_plug(test, &options);
@@ -244,6 +241,28 @@ static void ring_lie(struct kunit *test, const struct sim_ring_lie *lie, u64 rin
 static void lies_about_the_ring_end_the_disk_and_no_more(struct kunit *test)
 {
 	sim_test_each_ring_lie(test, ring_lie);
+}
+
+/* Used truly, and once more when nobody waits for it. */
+static void a_second_use_later_ends_the_disk(struct kunit *test)
+{
+	static const u64 rings[] = { SIM_RING_FEATURES, SIM_PACKED_FEATURES };
+	struct sim_options options = usual;
+	struct sim_device *sim;
+	unsigned int i;
+	struct io io;
+
+	for (i = 0; i < ARRAY_SIZE(rings); i++) {
+		options.features = FEATURES | rings[i];
+		sim = sim_test_plug(test, &options);
+		io_begin(test, sim, &io);
+		msleep(ALONE_MS);
+		sim_tell_all(test, sim, .op = SIM_AGAIN, .value = 200);
+		KUNIT_EXPECT_EQ(test, submit(io.file, REQ_OP_READ, 0, io.in, SZ_4K), 0);
+		expect_dead(test, sim, &io);
+		io_end(&io);
+	}
+	data_moves(test, sim_test_plug(test, &usual));
 }
 
 static void a_device_that_asks_for_a_reset_is_given_up(struct kunit *test)
@@ -280,6 +299,56 @@ static void a_device_that_is_gone_before_probe_is_refused(struct kunit *test)
 		sim_tell(test, sim, .op = SIM_GONE);
 		sim_test_refused(test, sim);
 	}
+	data_moves(test, sim_test_plug(test, &usual));
+}
+
+/* Gone at each access to status and config space, from the first one of a probe on. */
+static void a_device_that_goes_in_probe_is_left_alone(struct kunit *test)
+{
+	struct sim_device *sim;
+	unsigned int skip = 0;
+	bool gone;
+
+	do {
+		sim = sim_test_make(test, &usual);
+		sim_tell(test, sim, .op = SIM_VANISH, .skip = skip++);
+		KUNIT_ASSERT_EQ(test, sim_plug(sim), 0);
+		gone = told(sim, SIM_VANISH);
+		if (!gone)
+			KUNIT_EXPECT_TRUE(test, sim_test_live(sim));
+		sim_test_unplug(test, gone);
+	} while (gone);
+	kunit_info(test, "%u accesses", skip - 1);
+	KUNIT_EXPECT_GT(test, skip, 30);
+	data_moves(test, sim_test_plug(test, &usual));
+}
+
+/* And in a resume: requests that wait for it end with it. */
+static void a_device_that_goes_in_a_resume_ends_its_requests(struct kunit *test)
+{
+	struct sim_device *sim;
+	struct flight flight;
+	unsigned int skip = 0;
+	struct io io;
+	bool gone;
+
+	do {
+		sim = sim_test_plug(test, &usual);
+		io_begin(test, sim, &io);
+		KUNIT_ASSERT_EQ(test, sim_test_freeze(sim), 0);
+		take_off(&flight, io.file, io.in, 4);
+		sim_tell(test, sim, .op = SIM_VANISH, .skip = skip++);
+		sim_test_restore(sim);
+		gone = told(sim, SIM_VANISH);
+		if (!gone)
+			KUNIT_EXPECT_TRUE(test, lands(&flight, SOON_MS));
+		sim_test_unplug(test, gone);
+		if (gone)
+			KUNIT_EXPECT_TRUE(test, lands(&flight, SOON_MS));
+		io_end(&io);
+	} while (gone);
+	kunit_info(test, "%u accesses", skip - 1);
+	KUNIT_EXPECT_GT(test, skip, 5);
 	data_moves(test, sim_test_plug(test, &usual));
 }
 
@@ -350,10 +419,13 @@ static struct kunit_case blk_lies_cases[] = {
 	KUNIT_CASE(a_serial_is_what_the_device_says),
 	KUNIT_CASE(a_cache_that_cannot_be_written_out_stays),
 	KUNIT_CASE_SLOW(lies_about_the_ring_end_the_disk_and_no_more),
-	KUNIT_CASE(a_device_that_asks_for_a_reset_is_given_up),
+	KUNIT_CASE_SLOW(a_second_use_later_ends_the_disk),
+	KUNIT_CASE_SLOW(a_device_that_asks_for_a_reset_is_given_up),
 	KUNIT_CASE(a_device_that_is_gone_before_probe_is_refused),
+	KUNIT_CASE_SLOW(a_device_that_goes_in_probe_is_left_alone),
+	KUNIT_CASE_SLOW(a_device_that_goes_in_a_resume_ends_its_requests),
 	KUNIT_CASE_SLOW(unplugged_under_load),
-	KUNIT_CASE(requests_that_are_lost_end_when_the_device_is_pulled_out),
+	KUNIT_CASE_SLOW(requests_that_are_lost_end_when_the_device_is_pulled_out),
 	{}
 };
 

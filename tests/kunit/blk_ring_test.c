@@ -457,6 +457,11 @@ static void one_queue(struct kunit *test, struct sim_device *sim)
 	sim->nr_queues = 1;
 }
 
+static void no_second_queue(struct kunit *test, struct sim_device *sim)
+{
+	sim_tell(test, sim, .op = SIM_VQ_FAIL, .queue = 1);
+}
+
 static void gone(struct kunit *test, struct sim_device *sim)
 {
 	sim_tell(test, sim, .op = SIM_GONE);
@@ -466,7 +471,23 @@ static void a_device_that_comes_back_as_less_is_given_up(struct kunit *test)
 {
 	comes_back_bad(test, "rings too short for its segments", short_rings);
 	comes_back_bad(test, "fewer queues", one_queue);
+	comes_back_bad(test, "a queue of no entries", no_second_queue);
 	comes_back_bad(test, "gone", gone);
+}
+
+static void a_queue_that_is_not_to_be_had_refuses_the_device(struct kunit *test)
+{
+	static const unsigned int errors[] = { 0, ENOMEM, EIO };
+	struct sim_device *sim;
+	unsigned int i;
+
+	for (i = 0; i < 2 * ARRAY_SIZE(errors); i++) {
+		sim = sim_test_make(test, &usual);
+		sim_tell(test, sim, .op = SIM_VQ_FAIL, .queue = i % 2, .value = errors[i / 2]);
+		sim_test_refused(test, sim);
+		KUNIT_EXPECT_EQ(test, told(sim, SIM_VQ_FAIL), 1);
+	}
+	data_moves(test, sim_test_plug(test, &usual));
 }
 
 static struct kunit_case blk_ring_cases[] = {
@@ -486,6 +507,7 @@ static struct kunit_case blk_ring_cases[] = {
 	KUNIT_CASE(a_suspend_keeps_requests),
 	KUNIT_CASE(a_device_may_be_another_after_a_suspend),
 	KUNIT_CASE(a_device_that_comes_back_as_less_is_given_up),
+	KUNIT_CASE(a_queue_that_is_not_to_be_had_refuses_the_device),
 	{}
 };
 

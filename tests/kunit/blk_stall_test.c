@@ -15,8 +15,7 @@
 /**
  * struct stall - a host that stops, and who waits for it
  * @name: for messages
- * @features: of the ring
- * @size: of the ring
+ * @size: of the rings
  * @in_probe: it stops before the device is plugged
  * @op: how it stops
  * @reads: requests that it has then
@@ -36,7 +35,6 @@
  */
 struct stall {
 	const char *name;
-	u64 features;
 	u32 size;
 	bool in_probe;
 	enum sim_op op;
@@ -112,13 +110,6 @@ static void flush_too(struct kunit *test, struct stall *stall)
 	board(&stall->flight);
 	fly(&stall->flight, make_bio(stall->io.file, REQ_OP_WRITE | REQ_PREFLUSH, 0, NULL, 0));
 	land(&stall->flight);
-}
-
-/* The wrap counter of the next used descriptor is wrong: the driver sees none any more. */
-static void skew_too(struct kunit *test, struct stall *stall)
-{
-	sim_tell_all(test, stall->sim, .op = SIM_USED_IDX, .value = 1);
-	take_off(&stall->flight, stall->io.file, stall->io.in, 4);
 }
 
 /* What must hold afterwards */
@@ -201,9 +192,6 @@ static struct stall stalls[] = {
 	  .wait = unplug, .bad = 3, .end = ended },
 	{ .name = "a removal, and a flush is lost", .op = SIM_DROP, .prepare = flush_too,
 	  .wait = unplug, .bad = 1, .end = ended },
-	{ .name = "a removal from a packed ring with a wrong wrap counter",
-	  .features = SIM_PACKED_FEATURES, .prepare = skew_too, .wait = unplug, .bad = 4,
-	  .end = ended },
 	{ .name = "the partition table", .in_probe = true, .op = SIM_HOLD, .wait = plug,
 	  .end = refused },
 };
@@ -222,8 +210,6 @@ static void stall_begin(struct kunit *test, struct stall *stall)
 	struct sim_options options = usual;
 	char path[64];
 
-	if (stall->features)
-		options.features = FEATURES | stall->features;
 	if (stall->size) {
 		options.queue_size = stall->size;
 		options.pairs = 1;
@@ -242,8 +228,7 @@ static void stall_begin(struct kunit *test, struct stall *stall)
 					    O_RDONLY);
 		KUNIT_ASSERT_FALSE(test, IS_ERR(stall->file));
 	}
-	if (stall->prepare != skew_too)
-		sim_tell_all(test, stall->sim, .op = stall->op, .count = 1000);
+	sim_tell_all(test, stall->sim, .op = stall->op, .count = 1000);
 	if (stall->reads)
 		take_off(&stall->flight, stall->io.file, stall->io.in, stall->reads);
 	if (stall->prepare)
