@@ -292,17 +292,6 @@ static struct kunit_case net_lies_cases[] = {
 	{}
 };
 
-static struct kunit_suite net_lies_suite = {
-	.name = "net_lies",
-	.suite_init = sim_suite_init,
-	.suite_exit = sim_suite_exit,
-	.init = sim_test_init,
-	.exit = net_exit,
-	.test_cases = net_lies_cases,
-};
-
-kunit_test_suite(net_lies_suite);
-
-MODULE_SOFTDEP("pre: virtio_net_rh");
+SIM_SUITE(net_lies, virtio_net_rh, sim_test_init, net_exit);
 MODULE_DESCRIPTION("KUnit suite of virtio_net_rh on a simulated device that lies");
 MODULE_LICENSE("GPL");

@@ -353,17 +353,6 @@ static struct kunit_case net_ring_cases[] = {
 	{}
 };
 
-static struct kunit_suite net_ring_suite = {
-	.name = "net_ring",
-	.suite_init = sim_suite_init,
-	.suite_exit = sim_suite_exit,
-	.init = sim_test_init,
-	.exit = net_exit,
-	.test_cases = net_ring_cases,
-};
-
-kunit_test_suite(net_ring_suite);
-
-MODULE_SOFTDEP("pre: virtio_net_rh");
+SIM_SUITE(net_ring, virtio_net_rh, sim_test_init, net_exit);
 MODULE_DESCRIPTION("KUnit suite of virtio_net_rh on the simulated device");
 MODULE_LICENSE("GPL");
