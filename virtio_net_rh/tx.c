@@ -101,7 +101,7 @@ static int post(struct vnet_txq *txq, struct sk_buff *skb)
 	err = -ENOSPC;
 	if (likely(n <= txq->pieces))
 		err = virtqueue_add_outbuf(txq->vq, txq->sg, n, skb, GFP_ATOMIC);
-	if (err != -ENOSPC || n <= 2)
+	if (err != -ENOSPC || !skb_is_nonlinear(skb))
 		return err;
 
 	if (skb_linearize(skb))
