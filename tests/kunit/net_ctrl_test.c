@@ -31,6 +31,9 @@ static void refused_commands_change_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, add_vlan(7), -EIO);
 	sim_test_applied(test, near.sim);
 	KUNIT_EXPECT_EQ(test, set_mac(0x78), 0);
+	/* In truth the device has obeyed, and would not know the second pair. */
+	KUNIT_EXPECT_EQ(test, set_channels(1), 0);
+	KUNIT_EXPECT_EQ(test, set_channels(PAIRS), 0);
 	moves(test);
 	moves_on(test, &near, &near, PAIRS - 1);
 }
