@@ -2,7 +2,7 @@
 /*
  * For the suites of virtio_net_rh on the simulated device: its interface, frames of an
  * ethertype that nobody serves, which are sent past the queueing discipline, come back and
- * are compared byte for byte, the driver's counters and its commands.
+ * are compared byte for byte, and the driver's counters.
  */
 #ifndef VRH_NET_KUNIT_H
 #define VRH_NET_KUNIT_H
@@ -34,20 +34,6 @@
 	 BIT_ULL(VIRTIO_NET_F_MQ) | BIT_ULL(VIRTIO_NET_F_CTRL_MAC_ADDR) |	\
 	 BIT_ULL(VIRTIO_NET_F_SPEED_DUPLEX))
 
-/* Offered as well: what a driver does not know must not disturb it. */
-#define UNSERVED								\
-	(BIT_ULL(VIRTIO_NET_F_RSS) | BIT_ULL(VIRTIO_NET_F_HASH_REPORT) |	\
-	 BIT_ULL(VIRTIO_NET_F_HOST_USO) | BIT_ULL(VIRTIO_NET_F_HOST_UFO) |	\
-	 BIT_ULL(VIRTIO_NET_F_GUEST_USO4) | BIT_ULL(VIRTIO_NET_F_GUEST_USO6) |	\
-	 BIT_ULL(VIRTIO_NET_F_RSC_EXT) | BIT_ULL(VIRTIO_NET_F_NOTF_COAL) |	\
-	 BIT_ULL(VIRTIO_NET_F_VQ_NOTF_COAL) | BIT_ULL(VIRTIO_NET_F_CTRL_RX_EXTRA) | \
-	 BIT_ULL(VIRTIO_NET_F_DEVICE_STATS) | BIT_ULL(VIRTIO_NET_F_GUEST_HDRLEN) | \
-	 BIT_ULL(VIRTIO_NET_F_STANDBY))
-
-/* Every feature that a device of ours can offer. */
-#define ALL									\
-	(FEATURES | UNSERVED | SIM_PACKED_FEATURES | BIT_ULL(VIRTIO_F_ACCESS_PLATFORM))
-
 #define PAIRS	2
 #define RX	0
 #define TX	1
@@ -74,7 +60,8 @@ struct port {
 static struct port near, far;
 static u8 frame[SIM_NET_FRAME_MAX], seen[SIM_NET_FRAME_MAX];
 
-#define act(test, port, ...)	sim_tell(test, (port)->sim, __VA_ARGS__)
+#define act(test, port, ...)	\
+	KUNIT_EXPECT_EQ(test, sim_act((port)->sim, &(struct sim_action){ __VA_ARGS__ }), 0)
 
 /* Interfaces */
 
@@ -131,14 +118,6 @@ static inline void port_close(struct port *port)
 	skb_queue_purge(&port->got);
 	port->dev = NULL;
 	port->sim = NULL;
-}
-
-/* Takes frames of another ethertype. */
-static inline void hear(struct port *port, u16 type)
-{
-	dev_remove_pack(&port->hook);
-	port->hook.type = htons(type);
-	dev_add_pack(&port->hook);
 }
 
 static inline void unplug(struct kunit *test, bool surprise)
@@ -274,26 +253,6 @@ static inline void counted(struct kunit *test, const char *name, u64 value)
 	KUNIT_EXPECT_EQ_MSG(test, counter(&near, name), value, "%s", name);
 }
 
-/* Buffers that the device has used, of all queues. */
-static inline u64 buffers_used(void)
-{
-	struct sim_stats stats;
-
-	sim_stats(near.sim, &stats);
-	return stats.used;
-}
-
-/* How often the device did this since it was made. */
-static inline u64 done(struct sim_device *sim, enum sim_op op)
-{
-	struct sim_stats stats;
-
-	sim_stats(sim, &stats);
-	return stats.by_op[op];
-}
-
-/* Commands */
-
 static inline int set_channels(unsigned int pairs)
 {
 	struct ethtool_channels channels = { .combined_count = pairs };
@@ -305,57 +264,17 @@ static inline int set_channels(unsigned int pairs)
 	return err;
 }
 
-static inline int set_rings(u32 rx, u32 tx)
-{
-	struct ethtool_ringparam ring = { .rx_pending = rx, .tx_pending = tx };
-	int err;
-
-	rtnl_lock();
-	err = near.dev->ethtool_ops->set_ringparam(near.dev, &ring, NULL, NULL);
-	rtnl_unlock();
-	return err;
-}
-
-static inline int set_mac(u8 last)
-{
-	struct sockaddr addr = { .sa_family = ARPHRD_ETHER };
-	int err;
-
-	ether_addr_copy(addr.sa_data, near.dev->dev_addr);
-	addr.sa_data[5] = last;
-	rtnl_lock();
-	err = near.dev->netdev_ops->ndo_set_mac_address(near.dev, &addr);
-	rtnl_unlock();
-	return err;
-}
-
-static inline int add_vlan(u16 vid)
-{
-	int err;
-
-	rtnl_lock();
-	err = near.dev->netdev_ops->ndo_vlan_rx_add_vid(near.dev, htons(ETH_P_8021Q), vid);
-	rtnl_unlock();
-	return err;
-}
-
-/* Waits until the works that opening the interface has set off have sent their commands. */
-static inline void be_quiet(void)
-{
-	u64 before;
-
-	do {
-		before = counter(&near, "cvq_commands");
-		sim_test_wait(false, STAYS_AWAY_MS);
-	} while (counter(&near, "cvq_commands") != before);
-}
-
 /* Changes the driver's parameter, as a user would. */
 static inline void command_timeout(struct kunit *test, const char *ms)
 {
-	const char *path = "sys/module/virtio_net_rh/parameters/cvq_timeout_ms";
+	struct file *file = sim_test_open("sys/module/virtio_net_rh/parameters/cvq_timeout_ms",
+					  O_WRONLY);
+	loff_t at = 0;
 
-	KUNIT_EXPECT_EQ(test, sim_test_write(test, path, ms), strlen(ms));
+	KUNIT_ASSERT_FALSE(test, IS_ERR(file));
+	KUNIT_EXPECT_EQ(test, kernel_write(file, ms, strlen(ms), &at), strlen(ms));
+	filp_close(file, NULL);
+	flush_delayed_fput();
 }
 
 static inline void net_exit(struct kunit *test)
