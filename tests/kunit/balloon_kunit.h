@@ -173,7 +173,7 @@ static inline void keep(struct sim_device *sim)
 	unsigned long unit;
 
 	kept.nr = 0;
-	mutex_lock(&sim->lock);
+	sim_lock(sim);
 	for_each_set_bit(unit, b->pages.in, b->pages.end) {
 		if (kept.nr == ARRAY_SIZE(kept.page))
 			break;
@@ -181,7 +181,7 @@ static inline void keep(struct sim_device *sim)
 		kept.word[kept.nr] = *words(kept.page[kept.nr]);
 		kept.nr++;
 	}
-	mutex_unlock(&sim->lock);
+	sim_unlock(sim);
 }
 
 /* Somebody has the page, and it holds what the device wrote into it. */

@@ -102,15 +102,6 @@ static inline u8 device_wce(struct sim_device *sim)
 	return wce;
 }
 
-/* How often the device has done something that it was told to. */
-static inline u64 told(struct sim_device *sim, unsigned int op)
-{
-	struct sim_stats stats;
-
-	sim_stats(sim, &stats);
-	return stats.by_op[op];
-}
-
 /* Requests one by one */
 
 static inline struct bio *make_bio(struct file *file, blk_opf_t op, sector_t sector, void *data,

@@ -100,7 +100,7 @@ static void every_status_of_every_request(struct kunit *test)
 					    requests[i].name, status);
 		}
 		sim_blk_get_counters(sim, &after);
-		KUNIT_EXPECT_EQ(test, told(sim, SIM_PATCH), (i + 1) * (U8_MAX + 1));
+		KUNIT_EXPECT_EQ(test, sim_test_told(sim, SIM_PATCH), (i + 1) * (U8_MAX + 1));
 		/* Nobody has tried any of them again. */
 		KUNIT_EXPECT_EQ_MSG(test, after.requests[requests[i].type] -
 				    before.requests[requests[i].type], U8_MAX + 1, "%s",
@@ -156,7 +156,7 @@ static void a_serial_is_what_the_device_says(struct kunit *test)
 	expect_attribute(test, sim, "serial", "vir");
 	sim_tell_all(test, sim, .op = SIM_PATCH, .width = 1);
 	expect_attribute(test, sim, "serial", "");
-	KUNIT_EXPECT_EQ(test, told(sim, SIM_PATCH), ARRAY_SIZE(errors) + 3);
+	KUNIT_EXPECT_EQ(test, sim_test_told(sim, SIM_PATCH), ARRAY_SIZE(errors) + 3);
 	data_moves(test, sim);
 }
 
@@ -232,7 +232,7 @@ static void ring_lie(struct kunit *test, const struct sim_ring_lie *lie, u64 rin
 	take_off(&flight, io.file, io.in, 4);
 	KUNIT_EXPECT_TRUE(test, lands(&flight, SOON_MS));
 	sim_test_applied(test, sim);
-	KUNIT_EXPECT_GE(test, told(sim, lie->op), 1);
+	KUNIT_EXPECT_GE(test, sim_test_told(sim, lie->op), 1);
 	expect_dead(test, sim, &io);
 	io_end(&io);
 	data_moves(test, sim_test_plug(test, &usual));
@@ -313,7 +313,7 @@ static void a_device_that_goes_in_probe_is_left_alone(struct kunit *test)
 		sim = sim_test_make(test, &usual);
 		sim_tell(test, sim, .op = SIM_VANISH, .skip = skip++);
 		KUNIT_ASSERT_EQ(test, sim_plug(sim), 0);
-		gone = told(sim, SIM_VANISH);
+		gone = sim_test_told(sim, SIM_VANISH);
 		if (!gone)
 			KUNIT_EXPECT_TRUE(test, sim_test_live(sim));
 		sim_test_unplug(test, gone);
@@ -339,7 +339,7 @@ static void a_device_that_goes_in_a_resume_ends_its_requests(struct kunit *test)
 		take_off(&flight, io.file, io.in, 4);
 		sim_tell(test, sim, .op = SIM_VANISH, .skip = skip++);
 		sim_test_restore(sim);
-		gone = told(sim, SIM_VANISH);
+		gone = sim_test_told(sim, SIM_VANISH);
 		if (!gone)
 			KUNIT_EXPECT_TRUE(test, lands(&flight, SOON_MS));
 		sim_test_unplug(test, gone);

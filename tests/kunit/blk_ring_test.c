@@ -108,9 +108,10 @@ static void a_full_ring_is_waited_for(struct kunit *test)
 		io_begin(test, sim, &io);
 		sim_tell_all(test, sim, .op = SIM_HOLD, .count = 1000);
 		take_off(&flight, io.file, io.in, 120);
-		KUNIT_EXPECT_TRUE(test, sim_test_wait(told(sim, SIM_HOLD) == 256 / 3, SOON_MS));
+		KUNIT_EXPECT_TRUE(test, sim_test_wait(sim_test_told(sim, SIM_HOLD) == 256 / 3,
+						      SOON_MS));
 		KUNIT_EXPECT_FALSE(test, lands(&flight, 100));
-		KUNIT_EXPECT_EQ(test, told(sim, SIM_HOLD), 256 / 3);
+		KUNIT_EXPECT_EQ(test, sim_test_told(sim, SIM_HOLD), 256 / 3);
 		sim_forget(sim);
 		KUNIT_EXPECT_TRUE(test, lands(&flight, SOON_MS));
 		KUNIT_EXPECT_EQ(test, atomic_read(&flight.bad), 0);
@@ -128,7 +129,7 @@ static void order_of_answers_does_not_matter(struct kunit *test)
 	io_begin(test, sim, &io);
 	sim_tell_all(test, sim, .op = SIM_REORDER, .count = 8, .value = 4);
 	take_off(&flight, io.file, io.in, 8);
-	KUNIT_EXPECT_TRUE(test, sim_test_wait(told(sim, SIM_REORDER) == 8, SOON_MS));
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(sim_test_told(sim, SIM_REORDER) == 8, SOON_MS));
 	/* Two queues may have shared them unevenly. */
 	if (!lands(&flight, 1000)) {
 		sim_forget(sim);
@@ -178,7 +179,7 @@ static void interrupts_at_odd_times_do_nothing(struct kunit *test)
 	KUNIT_ASSERT_TRUE(test, sim_test_live(sim));
 	queues = nr_vqs(sim);
 	KUNIT_EXPECT_GT(test, queues, 1);
-	KUNIT_EXPECT_EQ(test, told(sim, SIM_IRQ_EARLY), queues);
+	KUNIT_EXPECT_EQ(test, sim_test_told(sim, SIM_IRQ_EARLY), queues);
 
 	for (i = 0; i < 20; i++) {
 		sim_tell_all(test, sim, .op = SIM_IRQ);
@@ -188,7 +189,7 @@ static void interrupts_at_odd_times_do_nothing(struct kunit *test)
 
 	sim_tell_all(test, sim, .op = SIM_IRQ_LATE, .count = queues);
 	sim_unplug(sim, false);
-	KUNIT_EXPECT_EQ(test, told(sim, SIM_IRQ_LATE), queues);
+	KUNIT_EXPECT_EQ(test, sim_test_told(sim, SIM_IRQ_LATE), queues);
 }
 
 /* Config space */
@@ -318,7 +319,7 @@ static void a_torn_capacity_is_read_again_but_not_for_ever(struct kunit *test)
 	tear(test, sim);
 	KUNIT_ASSERT_EQ(test, sim_plug(sim), 0);
 	KUNIT_ASSERT_TRUE(test, sim_test_live(sim));
-	KUNIT_EXPECT_EQ(test, told(sim, SIM_CONFIG_TEAR), 2);
+	KUNIT_EXPECT_EQ(test, sim_test_told(sim, SIM_CONFIG_TEAR), 2);
 	io_begin(test, sim, &io);
 	KUNIT_EXPECT_EQ(test, size_of(&io), 0x1010);
 	io_end(&io);
@@ -330,8 +331,8 @@ static void a_torn_capacity_is_read_again_but_not_for_ever(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, sim_plug(sim), 0);
 	KUNIT_ASSERT_TRUE(test, sim_test_live(sim));
 	sim_forget(sim);
-	KUNIT_EXPECT_GE(test, told(sim, SIM_CONFIG_TEAR), 8);
-	KUNIT_EXPECT_LT(test, told(sim, SIM_CONFIG_TEAR), 50);
+	KUNIT_EXPECT_GE(test, sim_test_told(sim, SIM_CONFIG_TEAR), 8);
+	KUNIT_EXPECT_LT(test, sim_test_told(sim, SIM_CONFIG_TEAR), 50);
 
 	/* After a change. */
 	sim = sim_test_plug(test, &usual);
@@ -342,12 +343,12 @@ static void a_torn_capacity_is_read_again_but_not_for_ever(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, sim_test_wait(size_of(&io) != 0x2000, 5000));
 	KUNIT_EXPECT_EQ(test, size_of(&io), 0x1010);
 
-	before = told(sim, SIM_CONFIG_TEAR);
+	before = sim_test_told(sim, SIM_CONFIG_TEAR);
 	tear_for_ever(test, sim);
 	sim_tell(test, sim, .op = SIM_CONFIG_IRQ);
 	KUNIT_EXPECT_TRUE(test, sim_test_wait(size_of(&io) == 0x1008, 5000));
 	sim_forget(sim);
-	KUNIT_EXPECT_EQ(test, told(sim, SIM_CONFIG_TEAR) - before, 8);
+	KUNIT_EXPECT_EQ(test, sim_test_told(sim, SIM_CONFIG_TEAR) - before, 8);
 	io_end(&io);
 	data_moves(test, sim);
 }
@@ -367,7 +368,7 @@ static void a_suspend_keeps_requests(struct kunit *test)
 		take_off(&flight, io.file, io.in, 2);
 		KUNIT_ASSERT_EQ(test, sim_test_freeze(sim), 0);
 		/* Those under way have ended, with what the device says. */
-		KUNIT_EXPECT_EQ(test, told(sim, SIM_DELAY), 2 * (round + 1));
+		KUNIT_EXPECT_EQ(test, sim_test_told(sim, SIM_DELAY), 2 * (round + 1));
 		KUNIT_EXPECT_EQ(test, atomic_read(&flight.left), 0);
 		KUNIT_EXPECT_TRUE(test, lands(&flight, SOON_MS));
 		KUNIT_EXPECT_EQ(test, atomic_read(&flight.bad), 0);
@@ -410,7 +411,7 @@ static void a_device_may_be_another_after_a_suspend(struct kunit *test)
 	set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id()));
 	sim_tell_all(test, sim, .op = SIM_HOLD, .count = 1000);
 	take_off(&flight, io.file, io.in, 200);
-	KUNIT_EXPECT_TRUE(test, sim_test_wait(told(sim, SIM_HOLD) == 128, SOON_MS));
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(sim_test_told(sim, SIM_HOLD) == 128, SOON_MS));
 	set_cpus_allowed_ptr(current, cpu_possible_mask);
 	sim_forget(sim);
 	KUNIT_EXPECT_TRUE(test, lands(&flight, SOON_MS));
@@ -489,7 +490,7 @@ static void a_queue_that_is_not_to_be_had_refuses_the_device(struct kunit *test)
 		sim = sim_test_make(test, &usual);
 		sim_tell(test, sim, .op = SIM_VQ_FAIL, .queue = i % 2, .value = errors[i / 2]);
 		sim_test_refused(test, sim);
-		KUNIT_EXPECT_EQ(test, told(sim, SIM_VQ_FAIL), 1);
+		KUNIT_EXPECT_EQ(test, sim_test_told(sim, SIM_VQ_FAIL), 1);
 	}
 	data_moves(test, sim_test_plug(test, &usual));
 }

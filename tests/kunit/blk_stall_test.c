@@ -170,7 +170,7 @@ static void reset_ended(struct kunit *test, struct stall *stall)
 static void refused(struct kunit *test, struct stall *stall)
 {
 	KUNIT_EXPECT_FALSE(test, sim_test_live(stall->sim));
-	KUNIT_EXPECT_GE(test, told(stall->sim, SIM_HOLD), 1);
+	KUNIT_EXPECT_GE(test, sim_test_told(stall->sim, SIM_HOLD), 1);
 }
 
 static struct stall stalls[] = {
@@ -233,7 +233,7 @@ static void stall_begin(struct kunit *test, struct stall *stall)
 		take_off(&stall->flight, stall->io.file, stall->io.in, stall->reads);
 	if (stall->prepare)
 		stall->prepare(test, stall);
-	KUNIT_EXPECT_TRUE(test, sim_test_wait(told(stall->sim, stall->op) >= stall->reads,
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(sim_test_told(stall->sim, stall->op) >= stall->reads,
 					      SOON_MS));
 }
 
@@ -277,7 +277,7 @@ static void a_slow_host_is_waited_for(struct kunit *test)
 
 	sim_tell_all(test, sim, .op = SIM_DELAY, .value = 3000);
 	KUNIT_ASSERT_EQ(test, sim_plug(sim), 0);
-	KUNIT_EXPECT_EQ(test, told(sim, SIM_DELAY), 1);
+	KUNIT_EXPECT_EQ(test, sim_test_told(sim, SIM_DELAY), 1);
 	KUNIT_ASSERT_TRUE(test, sim_test_live(sim));
 	data_moves(test, sim);
 }

@@ -267,14 +267,9 @@ static inline int set_channels(unsigned int pairs)
 /* Changes the driver's parameter, as a user would. */
 static inline void command_timeout(struct kunit *test, const char *ms)
 {
-	struct file *file = sim_test_open("sys/module/virtio_net_rh/parameters/cvq_timeout_ms",
-					  O_WRONLY);
-	loff_t at = 0;
+	const char *name = "sys/module/virtio_net_rh/parameters/cvq_timeout_ms";
 
-	KUNIT_ASSERT_FALSE(test, IS_ERR(file));
-	KUNIT_EXPECT_EQ(test, kernel_write(file, ms, strlen(ms), &at), strlen(ms));
-	filp_close(file, NULL);
-	flush_delayed_fput();
+	KUNIT_EXPECT_EQ(test, sim_test_write(test, name, ms), strlen(ms));
 }
 
 static inline void net_exit(struct kunit *test)

@@ -143,14 +143,6 @@ static void expect_broken(struct kunit *test, unsigned int queue)
 	KUNIT_EXPECT_TRUE(test, virtqueue_is_broken(core.vq[queue]));
 }
 
-static u64 told(struct sim_device *sim, enum sim_op op)
-{
-	struct sim_stats stats;
-
-	sim_stats(sim, &stats);
-	return stats.by_op[op];
-}
-
 static u8 status(struct sim_device *sim)
 {
 	return sim->vdev.config->get_status(&sim->vdev);
@@ -172,8 +164,8 @@ static void interrupts_reach_each_queue(struct kunit *test)
 			sim_tell_all(test, sim, .op = SIM_IRQ_LATE);
 		}
 		KUNIT_ASSERT_EQ(test, sim_plug(sim), 0);
-		KUNIT_EXPECT_EQ(test, told(sim, SIM_IRQ_EARLY), 2);
-		KUNIT_EXPECT_EQ(test, told(sim, SIM_IRQ_LATE), 0);
+		KUNIT_EXPECT_EQ(test, sim_test_told(sim, SIM_IRQ_EARLY), 2);
+		KUNIT_EXPECT_EQ(test, sim_test_told(sim, SIM_IRQ_LATE), 0);
 		sim_tell_all(test, sim, .op = SIM_IRQ);
 		for (queue = 0; queue < 2; queue++) {
 			KUNIT_EXPECT_EQ(test, calls(CORE_EARLY, queue), 1);
@@ -213,7 +205,7 @@ static void a_buffer_is_used_again(struct kunit *test)
 		KUNIT_EXPECT_FALSE(test, READ_ONCE(sim->lied));
 		KUNIT_EXPECT_TRUE(test, sim_test_wait(READ_ONCE(sim->lied), 5000));
 		expect_broken(test, TX);
-		KUNIT_EXPECT_EQ(test, told(sim, SIM_AGAIN), 1);
+		KUNIT_EXPECT_EQ(test, sim_test_told(sim, SIM_AGAIN), 1);
 		KUNIT_EXPECT_EQ(test, sim->queues[TX].used, 2);
 	}
 }
@@ -410,7 +402,7 @@ static void a_virtqueue_that_is_not_to_be_had(struct kunit *test)
 		sim_tell(test, sim, .op = SIM_VQ_FAIL, .queue = queue, .value = ENOMEM);
 		sim_test_refused(test, sim);
 		KUNIT_EXPECT_EQ(test, core.err, -ENOMEM);
-		KUNIT_EXPECT_EQ(test, told(sim, SIM_VQ_FAIL), 1);
+		KUNIT_EXPECT_EQ(test, sim_test_told(sim, SIM_VQ_FAIL), 1);
 	}
 }
 

@@ -194,6 +194,19 @@ static inline void sim_test_applied(struct kunit *test, struct sim_device *sim)
 }
 
 /**
+ * sim_test_told() - how often the device has done something that it was told to
+ * @sim: the device
+ * @op: enum sim_op, or an operation of its model
+ */
+static inline u64 sim_test_told(struct sim_device *sim, unsigned int op)
+{
+	struct sim_stats stats;
+
+	sim_stats(sim, &stats);
+	return stats.by_op[op];
+}
+
+/**
  * sim_test_refused() - plug a device that no driver may take
  * @test: the test
  * @sim: the device
