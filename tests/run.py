@@ -111,7 +111,7 @@ def run(stage, targets):
     with tempfile.TemporaryDirectory() as scratch:
         report = os.path.join(scratch, "report.xml")
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-v", "--tb=short", "--durations=5", "-rs",
+            [sys.executable, "-m", "pytest", "-v", "--tb=short", "--durations=60", "-rs",
              "-p", "no:cacheprovider", f"--junitxml={report}", *targets], cwd=REPO,
             env=variables)
         passed, failed, skipped = count(report)
