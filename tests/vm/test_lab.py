@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The lab itself: guests boot, sick kernels are seen, counters tell the truth."""
 
+import os
+import pathlib
+import subprocess
+import sys
+
 import pytest
 
-from vrhlab import Disk, GuestDied, GuestUnhealthy, UserNet, build, counters, verdict
+from vrhlab import Disk, GuestDied, GuestUnhealthy, UserNet, build, counters, host, verdict
 
 
 def stock(lab):
@@ -144,3 +149,82 @@ def test_hot_plug_and_unplug_reach_the_guest(lab):
     guest.wait("! test -e /dev/vda")
     guest.plug(disk)
     guest.wait("test -b /dev/vda")
+
+
+#: Writes its name into a file when it has a guest slot, and keeps it for a moment.
+TAKES_A_SLOT = """
+import sys, time
+from vrhlab import host
+with host.guest_slot():
+    with open(sys.argv[2], "a") as got:
+        print(sys.argv[1], file=got)
+    time.sleep(float(sys.argv[3]))
+"""
+
+
+class Slots:
+    """A machine of guest slots of its own, and processes that wait for them."""
+
+    def __init__(self, directory):
+        self.line = directory / "slots" / "line"
+        self.got = directory / "got"
+        self.environment = {**os.environ, "VRH_CACHE": str(directory),
+                            "PYTHONPATH": str(pathlib.Path(host.__file__).parents[1])}
+        self.processes = {}
+
+    def ask(self, name, count, keep=0.0):
+        """A process that asks for one of COUNT slots, and keeps it for KEEP seconds."""
+        self.processes[name] = subprocess.Popen(
+            [sys.executable, "-c", TAKES_A_SLOT, name, self.got, str(keep)],
+            env={**self.environment, "VRH_SLOTS": str(count)})
+
+    def waits(self, name, count):
+        """The same, which is in the line when this returns."""
+        before = self.tickets()
+        self.ask(name, count)
+        host.until(lambda: self.tickets() - before, 60, f"{name} is not in the line")
+
+    def tickets(self):
+        """Names of all tickets."""
+        return {ticket.name for ticket in self.line.glob("*")}
+
+    def served(self, number):
+        """Who got a slot, in this order, when they are NUMBER."""
+        def names():
+            return self.got.read_text().split() if self.got.exists() else []
+        host.until(lambda: len(names()) >= number, 60, lambda: f"only {names()} got a slot")
+        return names()
+
+
+@pytest.fixture
+def slots(tmp_path):
+    """Slots that no other test knows; who still waits at the end is killed."""
+    made = Slots(tmp_path)
+    yield made
+    for process in made.processes.values():
+        process.kill()
+        process.wait()
+
+
+def test_guest_slots_are_given_in_the_order_of_asking(slots):
+    """Who waits for the longest time is the next; one that was killed holds nobody up."""
+    slots.ask("first", 1, keep=600)
+    assert slots.served(1) == ["first"]
+    for number in range(8):
+        slots.waits(f"w{number}", 1)
+    for name in ("w0", "w3", "first"):
+        slots.processes[name].kill()
+    assert slots.served(7) == ["first", "w1", "w2", "w4", "w5", "w6", "w7"]
+    assert not slots.tickets()
+
+
+def test_line_for_few_guest_slots_is_not_one_for_others(slots):
+    """Of the slots that an earlier one cannot take a later one gets its own, and no other."""
+    slots.ask("first", 1, keep=600)
+    assert slots.served(1) == ["first"]
+    slots.waits("one", 1)
+    slots.ask("two", 2, keep=600)
+    assert slots.served(2) == ["first", "two"]
+    slots.waits("late", 2)
+    slots.processes["first"].kill()
+    assert slots.served(4) == ["first", "two", "one", "late"]

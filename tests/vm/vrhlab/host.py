@@ -90,17 +90,28 @@ def call(argv, *, quiet=True, what=None, **kwargs):
 
 
 @contextlib.contextmanager
-def locked(path, what):
-    """Holds an exclusive lock on the file PATH; says so once if it has to wait."""
+def locked(path, what=None):
+    """Holds an exclusive lock on the file PATH; says WHAT once if it has to wait.
+
+    Without WHAT it waits silently: for locks that nobody holds for long.
+    """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            say(f"waiting for another lab: {what}")
+        if not try_lock(handle):
+            if what:
+                say(f"waiting for another lab: {what}")
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
+
+
+def try_lock(handle):
+    """Locks an open file unless somebody has; True if it is ours until it is closed."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def make_directory():
@@ -120,7 +131,8 @@ def guest_slot():
     """Holds one of the machine's guest slots: as many as processors, or VRH_SLOTS.
 
     A guest under TCG takes a whole processor for each of its own; more guests than
-    processors make every guest slow enough to break timeouts.
+    processors make every guest slow enough to break timeouts. Slots are given to who has
+    waited for the longest time.
     """
     global _held
     count = int(os.environ.get("VRH_SLOTS") or os.cpu_count() or 1)
@@ -128,26 +140,65 @@ def guest_slot():
         raise LabError(f"this process runs {_held} guests already and the machine has {count} "
                        "slots for guests (VRH_SLOTS)")
     directory = cache_dir() / "slots"
-    directory.mkdir(exist_ok=True)
+    with _in_line(directory, count) as ticket:
+        handle = _wait_for_slot(directory, count, ticket)
+    _held += 1
+    try:
+        yield
+    finally:
+        _held -= 1
+        handle.close()
+
+
+# Who waits for a slot has a ticket, a file NUMBER-SLOTS that it keeps locked: numbers tell who
+# came first, and the lock of one that died is gone. All of this is done under one lock.
+
+@contextlib.contextmanager
+def _in_line(directory, count):
+    """A ticket at the end of the line, for one of the first COUNT slots."""
+    line = directory / "line"
+    with locked(directory / "lock"):
+        line.mkdir(exist_ok=True)
+        last = max((int(other.name.split("-")[0]) for other in line.iterdir()), default=0)
+        ticket = line / f"{last + 1:010}-{count}"
+        handle = open(ticket, "x")
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    with handle:
+        try:
+            yield ticket
+        finally:
+            with locked(directory / "lock"):
+                ticket.unlink(missing_ok=True)
+
+
+def _before(ticket):
+    """Of how many slots each of those before TICKET waits for one; the dead leave the line."""
+    counts = []
+    for other in sorted(ticket.parent.iterdir()):
+        if other.name >= ticket.name:
+            break
+        with open(other) as handle:
+            if try_lock(handle):
+                other.unlink()
+            else:
+                counts.append(int(other.name.split("-")[1]))
+    return counts
+
+
+def _wait_for_slot(directory, count, ticket):
+    """The open, locked file of a slot that nobody before us in the line can take."""
     begun, said = time.monotonic(), False
     while True:
-        for number in range(count):
-            handle = open(directory / str(number), "a")
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+        with locked(directory / "lock"):
+            before = _before(ticket)
+            for number in range(max(before, default=0), count):
+                handle = open(directory / str(number), "a")
+                if try_lock(handle):
+                    if said:
+                        say(f"got a guest slot after {time.monotonic() - begun:.0f} s")
+                    return handle
                 handle.close()
-                continue
-            if said:
-                say(f"got a guest slot after {time.monotonic() - begun:.0f} s")
-            _held += 1
-            try:
-                yield
-            finally:
-                _held -= 1
-                handle.close()
-            return
         if not said:
-            say(f"all {count} guest slots are in use, waiting for one")
+            say(f"waiting for one of {count} guest slots, {len(before)} in the line before us")
             said = True
         time.sleep(0.5)
