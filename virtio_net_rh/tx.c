@@ -86,9 +86,37 @@ static int map_packet(struct vnet_txq *txq, struct sk_buff *skb)
 	return n < 0 ? n : n + 1;
 }
 
+/* Adds the @n pieces in txq->sg to the ring. */
+static int add_pieces(struct vnet_txq *txq, struct sk_buff *skb, unsigned int n)
+{
+	/* Of more pieces than the ring can take the core would warn. */
+	if (unlikely(n > txq->pieces))
+		return -ENOSPC;
+	return virtqueue_add_outbuf(txq->vq, txq->sg, n, skb, GFP_ATOMIC);
+}
+
+/*
+ * Copies a packet so that it takes as few pieces as there can be: one, and another for the
+ * header if that must not lie before it. A header that is shared, as while tcpdump looks at
+ * all packets, becomes the packet's own, and gets its room there.
+ */
+static int compact(struct vnet_txq *txq, struct sk_buff *skb)
+{
+	/* pktgen sends one packet again and again: it must stay where it is. */
+	if (skb_shared(skb))
+		return -ENOSPC;
+	if (skb_linearize(skb))
+		return -ENOMEM;
+	if (txq->vn->any_layout && skb_cow_head(skb, txq->vn->hdr_len))
+		return -ENOMEM;
+	vnet_tx_count(txq, VNET_TX_LINEARIZED, 1);
+	return 0;
+}
+
 /* Gives a packet to the device. */
 static int post(struct vnet_txq *txq, struct sk_buff *skb)
 {
+	int least = txq->vn->any_layout ? 1 : 2;
 	int n, err;
 
 	/* What user space lent must be back soon; see disown(). */
@@ -97,21 +125,15 @@ static int post(struct vnet_txq *txq, struct sk_buff *skb)
 	n = map_packet(txq, skb);
 	if (n < 0)
 		return n;
-	/* Of more pieces than the ring can take the core would warn. */
-	err = -ENOSPC;
-	if (likely(n <= txq->pieces))
-		err = virtqueue_add_outbuf(txq->vq, txq->sg, n, skb, GFP_ATOMIC);
-	if (err != -ENOSPC || !skb_is_nonlinear(skb))
+	err = add_pieces(txq, skb, n);
+	if (likely(err != -ENOSPC) || n <= least)
 		return err;
 
-	if (skb_linearize(skb))
-		return -ENOMEM;
-	vnet_tx_count(txq, VNET_TX_LINEARIZED, 1);
+	err = compact(txq, skb);
+	if (err)
+		return err;
 	n = map_packet(txq, skb);
-	if (n < 0)
-		return n;
-	return n <= txq->pieces ? virtqueue_add_outbuf(txq->vq, txq->sg, n, skb, GFP_ATOMIC) :
-				  -ENOSPC;
+	return n < 0 ? n : add_pieces(txq, skb, n);
 }
 
 /*
