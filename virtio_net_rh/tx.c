@@ -390,6 +390,8 @@ void vnet_tx_free_buf(struct virtqueue *vq, void *buf)
  * @dev: interface
  * @queue: number of the transmit queue
  *
+ * Or it has sent, and its interrupt got lost: then the poll that starts here finds that out.
+ *
  * Context: softirq, once per watchdog period.
  */
 void vnet_tx_timeout(struct net_device *dev, unsigned int queue)
@@ -405,4 +407,6 @@ void vnet_tx_timeout(struct net_device *dev, unsigned int queue)
 		   virtqueue_is_broken(txq->vq) ? ", virtqueue broken" : "");
 	if (virtqueue_is_broken(txq->vq))
 		vnet_report_broken(vn);
+	else
+		vnet_napi_schedule(&txq->napi, txq->vq);
 }
