@@ -535,9 +535,10 @@ static int __maybe_unused vnet_restore(struct virtio_device *vdev)
 	netif_set_real_num_tx_queues(vn->dev, vn->pairs);
 	netif_set_real_num_rx_queues(vn->dev, vn->pairs);
 	vnet_spread_queues(vn);
+	/* First, as it wakes every queue: one that has filled up since its start too. */
+	netif_device_attach(vn->dev);
 	if (netif_running(vn->dev))
 		vnet_start(vn);
-	netif_device_attach(vn->dev);
 	rtnl_unlock();
 
 	if (virtio_has_feature(vdev, VIRTIO_NET_F_CTRL_RX))
