@@ -431,13 +431,17 @@ static int vbal_start(struct vbal *vb)
 	err = vbal_oom_start(vb);
 	if (err)
 		goto err_vqs;
-	virtio_device_ready(vb->vdev);
+	err = vrh_device_ready(vb->vdev);
+	if (err)
+		goto err_oom;
 	vbal_set_state(vb, VBAL_RUNNING);
 	vbal_stats_start(vb);
 	vbal_report_start(vb);
 	vbal_queue_resize(vb, 0);
 	return 0;
 
+err_oom:
+	vbal_oom_stop(vb);
 err_vqs:
 	vrh_device_stop(vb->vdev);
 	vbal_del_vqs(vb);

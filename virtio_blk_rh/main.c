@@ -278,13 +278,16 @@ static void vblk_announce(struct vblk *vblk)
 }
 
 /* Device ready, and requests welcome: adding the disk reads its partition table. */
-static void vblk_go_live(struct vblk *vblk)
+static int vblk_go_live(struct vblk *vblk)
 {
-	virtio_device_ready(vblk->vdev);
+	int err = vrh_device_ready(vblk->vdev);
 
+	if (err)
+		return err;
 	mutex_lock(&vblk->reset_lock);
 	vblk_set_state(vblk, VBLK_LIVE);
 	mutex_unlock(&vblk->reset_lock);
+	return 0;
 }
 
 /* Nothing is in flight. Nobody must take the reset that follows for a loss. */
@@ -377,8 +380,9 @@ static int vblk_probe(struct virtio_device *vdev)
 	if (err)
 		goto out_free_tags;
 
-	vblk_go_live(vblk);
-	err = vblk_add_disk(vblk);
+	err = vblk_go_live(vblk);
+	if (!err)
+		err = vblk_add_disk(vblk);
 	if (err)
 		goto out_drop_disk;
 	if (READ_ONCE(vblk->state) == VBLK_DEAD) {
@@ -487,9 +491,12 @@ static int vblk_restore(struct virtio_device *vdev)
 		return -EBUSY;
 
 	err = vblk_restore_vqs(vblk);
-	if (!err && !vblk_restore_cache(vblk)) {
-		vblk_del_vqs(vblk);
-		err = -EIO;
+	if (!err) {
+		err = vblk_restore_cache(vblk) ? vblk_go_live(vblk) : -EIO;
+		if (err) {
+			vrh_device_stop(vdev);
+			vblk_del_vqs(vblk);
+		}
 	}
 	if (err) {
 		/* Requests have queued up; they must not wait for what does not come. */
@@ -497,7 +504,6 @@ static int vblk_restore(struct virtio_device *vdev)
 		return err;
 	}
 
-	vblk_go_live(vblk);
 	blk_mq_unquiesce_queue(vblk->disk->queue);
 	queue_work(vblk_workqueue, &vblk->config_work);	/* capacity may be another now */
 	return 0;

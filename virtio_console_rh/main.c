@@ -421,8 +421,9 @@ static int vcon_probe(struct virtio_device *vdev)
 	if (err)
 		goto put;
 	vcon_debugfs_add_device(vcon);
-	virtio_device_ready(vdev);
-	err = vcon_start(vcon);
+	err = vrh_device_ready(vdev);
+	if (!err)
+		err = vcon_start(vcon);
 	if (err)
 		goto quiesce;
 	vcon_announce(vcon);
@@ -504,7 +505,7 @@ static int __maybe_unused vcon_restore(struct virtio_device *vdev)
 	err = vcon_find_vqs(vcon);
 	if (err)
 		goto failed;
-	virtio_device_ready(vdev);
+	err = vrh_device_ready(vdev);
 	for (id = 0; !err && id < vcon->max_ports; id++) {
 		port = vcon_port(vcon, id);
 		if (port)

@@ -428,7 +428,9 @@ static int vnet_probe(struct virtio_device *vdev)
 	/* The in-tree driver, unbound while it is up, leaves config changes held back. */
 	virtio_config_driver_enable(vdev);
 	/* Commands and the first open need a device that listens. */
-	virtio_device_ready(vdev);
+	err = vrh_device_ready(vdev);
+	if (err)
+		goto err_ready;
 	vn->state = VNET_READY;
 	vnet_ctrl_replay(vn);
 
@@ -445,6 +447,7 @@ static int vnet_probe(struct virtio_device *vdev)
 err_register:
 	cancel_work_sync(&vn->rx_mode_work);
 	cancel_delayed_work_sync(&vn->config_work);
+err_ready:
 	del_vqs(vn);
 err_vqs:
 	vnet_napi_del(vn);
@@ -514,12 +517,16 @@ static int __maybe_unused vnet_restore(struct virtio_device *vdev)
 	if (vn->state != VNET_GONE)
 		return -EBUSY;
 	err = find_vqs(vn);
+	if (!err) {
+		err = vrh_device_ready(vdev);
+		if (err)
+			del_vqs(vn);
+	}
 	if (err) {
 		netdev_err(vn->dev, "the device did not give its virtqueues back: %d; unbind and bind it to try again\n",
 			   err);
 		return err;
 	}
-	virtio_device_ready(vdev);
 
 	rtnl_lock();
 	vn->broken = false;

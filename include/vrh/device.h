@@ -23,6 +23,25 @@ static inline bool vrh_device_absent(struct virtio_device *vdev)
 	return vdev->config->get_status(vdev) == VRH_STATUS_ABSENT;
 }
 
+/**
+ * vrh_device_ready() - let a device begin
+ * @vdev: device that has its virtqueues
+ *
+ * The core warns of a device that has DRIVER_OK before it is set. One that is gone has
+ * it, as a status of all ones, and one that lies may. What is left is one that goes
+ * between this look and the core's own.
+ *
+ * Context: process context.
+ * Return: 0, or -ENODEV: the virtqueues have to go again.
+ */
+static inline int vrh_device_ready(struct virtio_device *vdev)
+{
+	if (vdev->config->get_status(vdev) & VIRTIO_CONFIG_S_DRIVER_OK)
+		return -ENODEV;
+	virtio_device_ready(vdev);
+	return 0;
+}
+
 /* Readings of a field, one after the other, that may be torn before the last is taken. */
 #define VRH_CONFIG_TRIES	8
 

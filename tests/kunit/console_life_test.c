@@ -64,6 +64,47 @@ static void a_device_may_go_at_any_time_of_its_probe(struct kunit *test)
 	data_moves_at(test, usual(test), CONSOLE);
 }
 
+/* At each look at its status: who sees it before its device begins does without it. */
+static void a_device_that_says_too_early_that_it_is_in_use_is_refused(struct kunit *test)
+{
+	const u8 lie = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
+		       VIRTIO_CONFIG_S_DRIVER_OK | VIRTIO_CONFIG_S_FEATURES_OK;
+	unsigned int refused = 0, failed = 0, skip;
+	struct sim_device *sim;
+	struct end end;
+	bool told;
+	int err;
+
+	for (skip = 0, told = true; told && skip < 100; skip++) {
+		sim = make(test, FEATURES | SIM_RING_FEATURES, 4, 2);
+		sim_tell(test, sim, .op = SIM_STATUS, .value = lie, .skip = skip);
+		KUNIT_ASSERT_EQ(test, sim_plug(sim), 0);
+		told = sim_test_told(sim, SIM_STATUS);
+		refused += !sim_test_live(sim);
+	}
+	KUNIT_EXPECT_EQ(test, refused, 1);
+	for (skip = 0, told = true; told && skip < 100; skip++) {
+		sim = usual(test);
+		end = open_end(test, sim, PORT);
+		KUNIT_ASSERT_EQ(test, sim_test_freeze(sim), 0);
+		sim_tell(test, sim, .op = SIM_STATUS, .value = lie, .skip = skip);
+		err = sim_test_restore(sim);
+		told = sim_test_told(sim, SIM_STATUS);
+		if (err) {
+			KUNIT_EXPECT_EQ(test, err, -ENODEV);
+			KUNIT_EXPECT_EQ(test, put_once(&end, sent, 1), -EIO);
+			failed++;
+		} else {
+			is_connected(test, &end);
+			data_moves(test, &end);
+		}
+		sim_test_unplug(test, false);
+		sim_test_close(end.file);
+	}
+	KUNIT_EXPECT_EQ(test, failed, 1);
+	data_moves_at(test, usual(test), PORT);
+}
+
 /* Orderly and by surprise, with its registers gone before and not. */
 static void nobody_waits_for_a_device_that_has_gone(struct kunit *test)
 {
@@ -430,6 +471,7 @@ static struct kunit_case console_life_cases[] = {
 	KUNIT_CASE(a_device_that_asks_for_a_reset_is_used_until_it_goes),
 	KUNIT_CASE(a_device_that_has_gone_before_its_probe_is_refused),
 	KUNIT_CASE_SLOW(a_device_may_go_at_any_time_of_its_probe),
+	KUNIT_CASE(a_device_that_says_too_early_that_it_is_in_use_is_refused),
 	KUNIT_CASE_SLOW(nobody_waits_for_a_device_that_has_gone),
 	KUNIT_CASE(an_open_console_is_hung_up),
 	KUNIT_CASE(a_suspend_keeps_open_ports_and_their_bytes),

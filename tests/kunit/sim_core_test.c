@@ -7,6 +7,8 @@
 #include <linux/scatterlist.h>
 #include <linux/virtio_ids.h>
 
+#include <vrh/device.h>
+
 #include "sim_kunit.h"
 #include "tests/simdev/sim_console.h"
 
@@ -67,8 +69,10 @@ static int core_probe(struct virtio_device *vdev)
 	if (core.patient)
 		sim_test_wait(calls(CORE_EARLY, RX) && calls(CORE_EARLY, TX), 1000);
 	WRITE_ONCE(core.state, CORE_LIVE);
-	virtio_device_ready(vdev);
-	return 0;
+	core.err = vrh_device_ready(vdev);
+	if (core.err)
+		vdev->config->del_vqs(vdev);
+	return core.err;
 }
 
 static void core_remove(struct virtio_device *vdev)
@@ -410,7 +414,7 @@ static void a_virtqueue_that_is_not_to_be_had(struct kunit *test)
 static void it_goes_in_the_middle_of_a_probe(struct kunit *test)
 {
 	struct sim_device *sim;
-	unsigned int refused = 0, skip = 0;
+	unsigned int refused = 0, seen = 0, skip = 0;
 	u8 byte;
 
 	sim = make(test, SIM_RING_FEATURES);
@@ -427,11 +431,35 @@ static void it_goes_in_the_middle_of_a_probe(struct kunit *test)
 			sim->vdev.config->get(&sim->vdev, 0, &byte, 1);
 			KUNIT_EXPECT_EQ(test, byte, 0xff);
 			refused += !sim_test_live(sim);
+			seen += core.err == -ENODEV;
 		}
 	} while (!READ_ONCE(sim->nr_rules) && ++skip < 100);
 	kunit_info(test, "%u accesses, %u probes refused", skip, refused);
 	KUNIT_EXPECT_TRUE(test, sim_test_live(sim));
 	KUNIT_EXPECT_GE(test, refused, 5);
+	/* By who looked before it began; the core's own look, which is the next, is not told. */
+	KUNIT_EXPECT_EQ(test, seen, 1);
+	KUNIT_EXPECT_LT(test, skip, 100);
+}
+
+/* At each look of a probe at its status. */
+static void it_says_too_early_that_it_is_in_use(struct kunit *test)
+{
+	const u8 lie = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
+		       VIRTIO_CONFIG_S_DRIVER_OK | VIRTIO_CONFIG_S_FEATURES_OK;
+	unsigned int seen = 0, skip = 0;
+	struct sim_device *sim;
+
+	do {
+		sim = make(test, SIM_RING_FEATURES);
+		sim_tell(test, sim, .op = SIM_STATUS, .value = lie, .skip = skip);
+		KUNIT_ASSERT_EQ(test, sim_plug(sim), 0);
+		seen += core.err == -ENODEV;
+		KUNIT_EXPECT_EQ(test, sim_test_live(sim), core.err == 0);
+	} while (!READ_ONCE(sim->nr_rules) && ++skip < 100);
+	/* Only who has virtqueues and looks is told, and only the first time. */
+	KUNIT_EXPECT_EQ(test, seen, 1);
+	KUNIT_EXPECT_GE(test, skip, 4);
 	KUNIT_EXPECT_LT(test, skip, 100);
 }
 
@@ -479,6 +507,7 @@ static struct kunit_case sim_core_cases[] = {
 	KUNIT_CASE(what_it_does_not_implement_is_refused),
 	KUNIT_CASE(a_virtqueue_that_is_not_to_be_had),
 	KUNIT_CASE(it_goes_in_the_middle_of_a_probe),
+	KUNIT_CASE(it_says_too_early_that_it_is_in_use),
 	KUNIT_CASE(lock_forbids_reclaim),
 	{}
 };

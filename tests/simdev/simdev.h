@@ -95,8 +95,9 @@ struct task_struct;
  *	two reads of config space; each read is an event
  * @SIM_CONFIG_SLIP: the same, but the generation stays, as if nothing had changed
  * @SIM_STATUS: a read of the device status gives @value. The core writes back what it
- *	reads when it adds a bit. Until the driver has set DRIVER_OK that bit is not told,
- *	as the core warns of it; and 0 is told truly
+ *	reads when it adds a bit. 0 is told truly, as the core warns of another value; and
+ *	DRIVER_OK before the driver has set it only to who has virtqueues and looks for the
+ *	first time: the core reads it again, and warns of it
  * @SIM_VANISH: SIM_GONE at an access, reading or writing, to status or config space
  * @SIM_VQ_FAIL: the virtqueue is not to be had when the driver asks for it, or enables it
  *	after its reset: errno @value, 0 is the -ENOENT of a queue with 0 entries
@@ -119,8 +120,9 @@ struct task_struct;
  * @SIM_NEEDS_RESET: status DEVICE_NEEDS_RESET, with a config change interrupt; not of a
  *	device that is reset
  * @SIM_GONE: status, config space and features read as all ones; there are no virtqueues to
- *	be had, and rings are left alone. Before sim_plug() too. A driver that has
- *	virtqueues and not set DRIVER_OK yet does not read that bit, as the core warns of it
+ *	be had, and rings are left alone. Before sim_plug() too. DRIVER_OK that the driver
+ *	has not set is among the ones for who looks, as with SIM_STATUS, and not for the
+ *	core's read after that
  *
  * @SIM_MODEL: the first of the model's own, see its file
  * @SIM_OPS_MAX: behind the last one that a model can have
@@ -501,6 +503,8 @@ struct sim_config_write {
  * @config_irq: vector of config changes
  * @status: device status
  * @gone: reads as all ones
+ * @looked: the driver's last access has read the status of a device with virtqueues, and
+ *	seen no DRIVER_OK
  * @plugged: registered on the bus
  * @prepared: the virtio core may be told of config changes
  * @ready: DRIVER_OK was seen by @thread
@@ -542,6 +546,7 @@ struct sim_device {
 	struct sim_irq config_irq;
 	u8 status;
 	bool gone;
+	bool looked;
 	bool plugged;
 	bool prepared;
 	bool ready;

@@ -23,6 +23,7 @@ static void sim_access(struct sim_device *sim)
 {
 	struct sim_action rule;
 
+	WRITE_ONCE(sim->looked, false);
 	if (!READ_ONCE(sim->nr_rules))
 		return;
 	sim_lock(sim);
@@ -159,25 +160,36 @@ EXPORT_SYMBOL_GPL(sim_config_write);
 static u8 sim_get_status(struct virtio_device *vdev)
 {
 	struct sim_device *sim = to_sim(vdev);
-	struct sim_action rule = {};
-	bool lied = false;
-	u8 status, mask;
+	bool looked = READ_ONCE(sim->looked);
+	bool vqs = READ_ONCE(sim->queues[0].vq);
+	struct sim_action rule;
+	u8 status, told;
 
 	sim_access(sim);
 	status = READ_ONCE(sim->status);
+	told = status;
 	/* The core warns of a device that has one after its reset. */
 	if (!status)
 		return 0;
-	/* As it does of virtqueues that are not in use yet but this bit is set. */
-	mask = status | ~VIRTIO_CONFIG_S_DRIVER_OK;
-	if (READ_ONCE(sim->gone))
-		return READ_ONCE(sim->queues[0].vq) ? mask : U8_MAX;
-	if (READ_ONCE(sim->nr_rules)) {
+	if (READ_ONCE(sim->gone)) {
+		told = U8_MAX;
+	} else if (READ_ONCE(sim->nr_rules)) {
 		sim_lock(sim);
-		lied = sim_rules_event(sim, SIM_STATUS, NULL, &rule);
+		if (sim_rules_event(sim, SIM_STATUS, NULL, &rule))
+			told = rule.value;
+		/* With none of them the core, which adds to what it reads, would set it itself. */
+		if (!vqs)
+			told &= status | ~VIRTIO_CONFIG_S_DRIVER_OK;
 		sim_unlock(sim);
 	}
-	return lied ? rule.value & mask : status;
+	/*
+	 * It warns of this bit in the status of a device that is about to begin. A driver
+	 * that has just looked, and did not see it, has done what can be done about that.
+	 */
+	if (looked)
+		told &= status | ~VIRTIO_CONFIG_S_DRIVER_OK;
+	WRITE_ONCE(sim->looked, vqs && !(told & VIRTIO_CONFIG_S_DRIVER_OK));
+	return told;
 }
 
 static bool sim_features_ok(struct sim_device *sim)
