@@ -170,9 +170,12 @@ static void vcon_ctrl_send(struct vcon_device *vcon, bool from_work)
 		again = !virtqueue_enable_cb(vq);
 	else
 		virtqueue_disable_cb(vq);
-	/* Taken back here, they interrupt no more; the work must know of them. */
-	again |= !from_work &&
-		 (c->ready_consumed || c->device_ready || !list_empty(&c->ready_ports));
+	/*
+	 * Taken back here, they interrupt no more; the work must know of them. So it must
+	 * of a queue that breaks, for who waits for a word about his port.
+	 */
+	again |= !from_work && (c->ready_consumed || c->device_ready ||
+				!list_empty(&c->ready_ports) || virtqueue_is_broken(vq));
 	kick = virtqueue_kick_prepare(vq);
 out:
 	spin_unlock_irqrestore(&c->lock, flags);
@@ -414,6 +417,8 @@ static void vcon_ctrl_work(struct work_struct *work)
 	for (budget = VCON_CTRL_BUDGET; budget; budget--) {
 		if (READ_ONCE(vcon->state) != VCON_LIVE)
 			return;
+		/* Here, where a device that never stops talking cannot keep us from. */
+		vcon_settle_expire(vcon);
 		/*
 		 * In this order: QEMU puts the answers to a message into the ring
 		 * before its slot comes back, so the slots reaped now have no answers

@@ -260,21 +260,16 @@ void vcon_port_sigio(struct vcon_port *port)
 }
 
 /**
- * vcon_port_set_host_open() - somebody on the host came or left
+ * vcon_port_output() - output need not wait for the device's word any more
  * @port: the port
- * @open: somebody listens
  *
  * Context: control work, or probe.
  */
-void vcon_port_set_host_open(struct vcon_port *port, bool open)
+void vcon_port_output(struct vcon_port *port)
 {
 	unsigned long flags;
 
-	spin_lock_irq(&port->rx.lock);
-	port->host_open = open;
-	spin_unlock_irq(&port->rx.lock);
-	WRITE_ONCE(port->host_unsure, false);
-
+	WRITE_ONCE(port->held, false);
 	/* A host that leaves gives back what it did not read. */
 	vcon_tx_lock(&port->tx, &flags);
 	vcon_tx_reap(port);
@@ -285,6 +280,22 @@ void vcon_port_set_host_open(struct vcon_port *port, bool open)
 	rcu_read_unlock();
 	vcon_port_sigio(port);
 	wake_up_interruptible(&port->wait);
+}
+
+/**
+ * vcon_port_set_host_open() - somebody on the host came or left
+ * @port: the port
+ * @open: somebody listens
+ *
+ * Context: control work, or probe.
+ */
+void vcon_port_set_host_open(struct vcon_port *port, bool open)
+{
+	spin_lock_irq(&port->rx.lock);
+	port->host_open = open;
+	spin_unlock_irq(&port->rx.lock);
+	port->host_unsure = false;
+	vcon_port_output(port);
 }
 
 /**
@@ -487,7 +498,8 @@ void vcon_port_freeze(struct vcon_port *port)
 	vcon_rx_harvest(port, vcon_in_vq(port->vcon, port->id));
 	vcon_hvc_save(port, vcon_out_vq(port->vcon, port->id));
 	/* Asked again when it is back; until then all stays as it was. */
-	WRITE_ONCE(port->host_unsure, port->vcon->multiport);
+	WRITE_ONCE(port->held, port->vcon->multiport);
+	port->host_unsure = port->vcon->multiport;
 	port->unsure = port->vcon->multiport;
 	vcon_ctrl_port_reset(port);
 }

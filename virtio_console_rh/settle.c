@@ -6,6 +6,10 @@
  * answer, each port is asked for by its number first; one that has gone stays then,
  * closed, as it cannot be told apart.
  *
+ * Output waits meanwhile, since another port may have the number now: until the device
+ * has said who listens (PORT_OPEN, which comes behind the name), until it is decided here
+ * or a control queue is broken, and for VCON_SETTLE_END at most.
+ *
  * Everything here is called by the control work, or while that cannot run.
  */
 #include <linux/jiffies.h>
@@ -17,6 +21,13 @@
  * answer it from another thread.
  */
 #define VCON_SILENCE HZ
+
+/*
+ * How long output waits from the greeting on for a device that does not listen, or never
+ * stops talking. QEMU answers within milliseconds; ten seconds outlast a host that is busy
+ * after a resume, and writers have deadlines of their own.
+ */
+#define VCON_SETTLE_END (10 * HZ)
 
 static void vcon_settle_work(struct work_struct *work)
 {
@@ -44,9 +55,19 @@ void vcon_settle_init(struct vcon_device *vcon)
  */
 void vcon_settle_start(struct vcon_device *vcon)
 {
-	vcon->settle.crowded = false;
-	vcon->settle.asked = false;
-	vcon->settle.heard = jiffies;
+	struct vcon_settle *s = &vcon->settle;
+	struct vcon_port *port;
+	u32 id;
+
+	s->crowded = false;
+	s->asked = false;
+	s->heard = jiffies;
+	s->end = jiffies + VCON_SETTLE_END;
+	s->waiting = false;
+	for (id = 0; id < vcon->max_ports; id++) {
+		port = rcu_dereference_protected(vcon->ports[id], true);
+		s->waiting |= port && port->held;
+	}
 }
 
 /**
@@ -98,17 +119,51 @@ static bool vcon_settle_needed(struct vcon_device *vcon)
 	return false;
 }
 
-/* Nothing will be heard any more: ports stay as they were, and output need not wait. */
+/* Nothing is heard, or not in time: ports stay as they were, and output need not wait. */
 static void vcon_settle_silenced(struct vcon_device *vcon)
 {
 	struct vcon_port *port;
 	u32 id;
 
+	vcon->settle.waiting = false;
 	for (id = 0; id < vcon->max_ports; id++) {
 		port = rcu_dereference_protected(vcon->ports[id], true);
-		if (port && port->host_unsure)
-			vcon_port_set_host_open(port, port->host_open);
+		if (port && port->held)
+			vcon_port_output(port);
 	}
+}
+
+/**
+ * vcon_settle_expire() - output has waited long enough?
+ * @vcon: the device
+ *
+ * What the device says after that of ports from before still counts.
+ *
+ * Context: control work.
+ */
+void vcon_settle_expire(struct vcon_device *vcon)
+{
+	struct vcon_settle *s = &vcon->settle;
+
+	if (s->waiting && time_after_eq(jiffies, s->end))
+		vcon_settle_silenced(vcon);
+}
+
+/*
+ * Has the control work run again: in time for a silence if the device may be having one,
+ * and for the end of the wait in any case, as what is under way may stay there.
+ */
+static void vcon_settle_again(struct vcon_device *vcon, bool silence)
+{
+	struct vcon_settle *s = &vcon->settle;
+	unsigned long delay = silence ? VCON_SILENCE : VCON_SETTLE_END;
+	unsigned long now = jiffies;
+
+	if (s->waiting)
+		delay = time_before(now, s->end) ? min(delay, s->end - now) : 0;
+	else if (!silence)
+		return;
+	mod_delayed_work(vcon_wq, &s->work, delay);
 }
 
 /**
@@ -138,9 +193,7 @@ void vcon_settle(struct vcon_device *vcon)
 	if (taken && !vcon_settle_needed(vcon))
 		return;
 	if (!taken || time_before(jiffies, s->heard + VCON_SILENCE)) {
-		/* What is under way brings us here again. */
-		if (taken || !under_way)
-			queue_delayed_work(vcon_wq, &s->work, VCON_SILENCE);
+		vcon_settle_again(vcon, taken || !under_way);
 		return;
 	}
 	s->asked |= ask;

@@ -6,6 +6,7 @@
  */
 #include <vrh/log.h>
 #include <linux/atomic.h>
+#include <linux/printk.h>
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
 
@@ -52,14 +53,20 @@ static atomic64_t vcon_tx_epoch = ATOMIC64_INIT(0);
 
 /*
  * After a suspend or reset another port may have the number, or none: nothing goes out
- * before the device has named it, and its side's state is known (settle.c).
+ * before the device has said who listens, if it does so in time (settle.c). A kernel that
+ * is dying has no such time; its last words go to whoever is there.
  */
+static bool vcon_tx_held(struct vcon_port *port)
+{
+	return READ_ONCE(port->held) && !(oops_in_progress && rcu_access_pointer(port->con));
+}
+
 static bool vcon_tx_full(struct vcon_port *port)
 {
 	struct vcon_tx *tx = &port->tx;
 
 	return !tx->vq->num_free || tx->bytes_in_flight >= VCON_TX_IN_FLIGHT_MAX ||
-	       READ_ONCE(port->host_unsure);
+	       vcon_tx_held(port);
 }
 
 /**
@@ -239,10 +246,11 @@ out:
 
 /**
  * vcon_tx_idle() - has the device consumed everything?
- * @port: the port
+ * @port: a port of a device that is leaving
  *
- * Context: process context.
- * Return: true also if it never will, because the queue is gone or broken.
+ * Context: process context; the control work does not run.
+ * Return: true also if it never will, because the queue is gone or broken, or because
+ * output is held, and nobody is there any more who would hear that it may go.
  */
 bool vcon_tx_idle(struct vcon_port *port)
 {
@@ -258,7 +266,7 @@ bool vcon_tx_idle(struct vcon_port *port)
 	vcon_tx_reap(port);
 	con = rcu_dereference_protected(port->con, lockdep_is_held(&tx->lock));
 	idle = !tx->vq || virtqueue_is_broken(tx->vq) ||
-	       (!tx->in_flight && (!con || vcon_hvc_idle(con)));
+	       (!tx->in_flight && (!con || vcon_hvc_idle(con) || vcon_tx_held(port)));
 	vcon_tx_unlock(tx, flags);
 	rcu_read_unlock();
 	return idle;

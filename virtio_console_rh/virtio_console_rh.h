@@ -174,8 +174,9 @@ void vcon_tx_done(struct virtqueue *vq);
  * @guest_open: a file is open, or the port is a console; under rx.lock
  * @host_open: somebody listens on the host's side; under rx.lock
  * @host_unsure: @host_open is from before a suspend or reset, and the device has
- *	not confirmed it yet, so that output waits; control work, and while that cannot
- *	run; read by all
+ *	not confirmed it yet; control work, and while that cannot run
+ * @held: output waits for that, for a while: settle.c; written as @host_unsure is, read
+ *	by all
  * @unsure: the port is from before a suspend or reset, and the device has not
  *	named it since; control work, and while that cannot run
  * @name: as the device calls it, or NULL; control work only, then constant
@@ -202,6 +203,7 @@ struct vcon_port {
 	bool guest_open;
 	bool host_open;
 	bool host_unsure;
+	bool held;
 	bool unsure;
 	char *name;
 	struct {
@@ -222,6 +224,7 @@ int vcon_port_add(struct vcon_device *vcon, u32 id);
 void vcon_port_unplug(struct vcon_port *port);
 void vcon_port_freeze(struct vcon_port *port);
 int vcon_port_thaw(struct vcon_port *port);
+void vcon_port_output(struct vcon_port *port);
 void vcon_port_set_host_open(struct vcon_port *port, bool open);
 void vcon_port_set_name(struct vcon_port *port, const char *name);
 void vcon_port_set_console(struct vcon_port *port, bool console);
@@ -362,15 +365,20 @@ void vcon_ctrl_exit(void);
 
 /**
  * struct vcon_settle - what is still to be heard of ports from before
- * @work: runs the control work when the device has been silent for a while
+ * @work: runs the control work when the device has been silent for a while, or output
+ *	has waited for long
  * @heard: jiffies of its last word on a port that we are unsure of, or of its
  *	taking a question
+ * @end: jiffies at which output waits no longer
+ * @waiting: that has not come yet, and there were ports at the greeting whose output waits
  * @crowded: since the greeting the device may have found no buffer for a message
  * @asked: such a device has been asked for its ports once more
  */
 struct vcon_settle {
 	struct delayed_work work;
 	unsigned long heard;
+	unsigned long end;
+	bool waiting;
 	bool crowded;
 	bool asked;
 };
@@ -380,6 +388,7 @@ void vcon_settle_start(struct vcon_device *vcon);
 void vcon_settle_cancel(struct vcon_device *vcon);
 void vcon_settle_heard(struct vcon_device *vcon);
 void vcon_settle_crowded(struct vcon_device *vcon);
+void vcon_settle_expire(struct vcon_device *vcon);
 void vcon_settle(struct vcon_device *vcon);
 
 /* main.c: the device */
