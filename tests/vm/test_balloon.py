@@ -207,6 +207,7 @@ def test_balloon_gives_way_to_oom(guest, driver):
         host.until(lambda: actual(guest) == guest.mem - 400, 60, "the target is pursued again")
 
 
+@pytest.mark.one_kernel
 def test_no_tug_of_war_while_memory_is_short(guest):
     """While the hog stays, the balloon keeps away: few OOM calls, no churn."""
     add(guest, deflate_on_oom=True)
@@ -222,6 +223,7 @@ def test_no_tug_of_war_while_memory_is_short(guest):
     assert vmstat(guest, "oom_kill") == kills
 
 
+@pytest.mark.one_kernel
 def test_unreachable_target_leaves_a_working_guest(guest):
     """Asked for more than it can spare, the guest gives what it can and lives."""
     add(guest)
@@ -387,6 +389,7 @@ def test_device_variants(guest, options):
 
 
 @pytest.mark.own_guest
+@pytest.mark.one_kernel
 def test_old_machine_suspend_and_reboot(lab, take, root_disk):
     """pc-q35-9.2 (INTx, no ioeventfd), poison; suspend and reboot in the middle of it."""
     guest = lab.boot_from(root_disk, mem=memory(lab), machine="pc-q35-9.2",

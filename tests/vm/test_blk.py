@@ -359,6 +359,7 @@ def stuck_reader(guest, disk, timeout=150):
     return reader
 
 
+@pytest.mark.one_kernel
 def test_unbind_ends_when_the_host_has_stopped(lab, take):
     """A host that never answers costs an unbind its time limit, not for ever."""
     guest = shared(lab)
@@ -383,6 +384,7 @@ def test_unbind_ends_when_the_host_has_stopped(lab, take):
     guest.run(f"dd if=/dev/{disk} of=/dev/null bs=1M count=8 iflag=direct status=none", check=True)
 
 
+@pytest.mark.one_kernel
 def test_bind_ends_when_the_host_has_stopped(lab, take):
     """A host that does not answer the partition scan costs the bind its time limit, no more."""
     guest = shared(lab)

@@ -218,6 +218,7 @@ while os.sendfile(dst, src, None, 1 << 20):
 
 
 @pytest.mark.own_guest
+@pytest.mark.one_kernel
 def test_31_ports_come_up_complete(lab, take):
     """Every port has its name and knows that its host is there, again and again.
 
@@ -694,6 +695,7 @@ def test_function_reset_beside_unbinding(lab, take):
 
 
 @pytest.mark.own_guest
+@pytest.mark.one_kernel
 def test_suspend_keeps_unread_bytes(lab, take, root_disk):
     """Devices are frozen and restored as for a suspend; a port goes on as if nothing was."""
     guest = lab.boot_from(root_disk, devices=some_ports())
@@ -719,6 +721,7 @@ def test_suspend_keeps_unread_bytes(lab, take, root_disk):
 
 
 @pytest.mark.own_guest
+@pytest.mark.one_kernel
 def test_ports_unplugged_while_suspended_go_away(lab, take, root_disk):
     """What the host takes away, or replaces, between freeze and restore is gone afterwards."""
     guest = lab.boot_from(root_disk, devices=[*some_ports(), Port("org.vrh.port2")])

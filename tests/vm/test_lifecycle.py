@@ -148,6 +148,7 @@ def said(guest, module):
             and "taints kernel" not in line and "tainting kernel" not in line]
 
 
+@pytest.mark.one_kernel
 def test_bind_unbind_100_times_under_load(lab, driver):
     """The devices survive a hundred changes while they are busy, all at the same time."""
     guest, exercises = boot(lab, driver=driver)
@@ -163,6 +164,7 @@ def test_bind_unbind_100_times_under_load(lab, driver):
     check(guest, exercises)
 
 
+@pytest.mark.one_kernel
 def test_modules_go_and_come_back(lab, take):
     """rmmod under load frees the device; modprobe takes it again; at last in-tree has it."""
     for _ in range(2):
@@ -193,6 +195,7 @@ def test_hot_unplug_and_plug_under_load(lab, take, driver):
 
 
 @pytest.mark.own_guest
+@pytest.mark.one_kernel
 def test_surprise_removal_under_load(lab):
     """Busy devices are pulled out, not asked for: every removal ends, every module unloads."""
     exercises, devices = workouts(lab)
@@ -272,6 +275,7 @@ def test_installed_modules_wait_for_a_softdep(lab):
 
 
 @pytest.mark.own_guest
+@pytest.mark.one_kernel
 def test_reboot_under_load_ends_quietly(lab):
     """With all devices busy a reboot ends in bounded time, and nothing complains."""
     exercises, devices = workouts(lab)

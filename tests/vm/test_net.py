@@ -577,6 +577,7 @@ def test_function_reset_is_survived(lab, take):
 
 
 @pytest.mark.own_guest
+@pytest.mark.one_kernel
 def test_suspend_brings_everything_back(lab, take, root_disk):
     """After a suspend of the devices address, filters, queues, offloads and data are as before."""
     guest = lab.boot_from(root_disk, devices=nic())
