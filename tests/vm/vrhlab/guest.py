@@ -90,14 +90,15 @@ class Guest:
     """A guest on kernel KERNEL; see README.md for what a guest is made of.
 
     `built` is a build.Build (the modules of a tree), or None for the stock modules only.
-    `early` are modules that the initramfs loads; `root` a block device to use as root.
+    `early` are modules that the initramfs loads; `root` is "9p", a block device, or "ram" for one
+    in `initrd`; `incoming` is a file that save() has made of a guest like this one.
     """
 
     boot_seconds = 180  #: bound on booting; the debug kernel gets twice that
 
     def __init__(self, kernel="6.12", built=None, smp=2, mem=1024, devices=(), append="",
                  early=(), root="9p", cpu=None, machine="q35", extra=(), allowed=(),
-                 slot=True):
+                 slot=True, initrd=None, incoming=None):
         self.kernel = kernels.get(kernel)
         self.built = built or build.stock(kernel)
         self.smp, self.mem, self.cpu, self.machine = smp, mem, cpu, machine
@@ -105,6 +106,7 @@ class Guest:
         self.append, self.early, self.root = append, tuple(early), root
         self.extra = list(extra)
         self.allowed = list(allowed)
+        self.initrd, self.incoming = initrd, incoming
         self.slot = slot        # False: who makes it has a guest slot for it
         self.directory = self.share = self.qmp = self.process = None
         self._judged = 0        # bytes of the console that were judged already
@@ -155,6 +157,9 @@ class Guest:
         with open(self.directory / "qemu.log", "wb") as log:
             self.process = qemu.start(words, log, namespace)
         self._connect()
+        if self.incoming:
+            self._go_on()
+            return
         limit = self.boot_seconds * (2 if self.kernel.debug else 1)
         try:
             self._hello.get(timeout=limit)
@@ -163,6 +168,29 @@ class Guest:
                             f"{self._tail()}")
         if self._dead.is_set():
             raise GuestDied(f"{self.kernel.release} died while it booted\n{self._tail()}")
+
+    def _go_on(self):
+        """Waits for the state that QEMU reads, and for the agent in it."""
+        try:
+            host.until(lambda: self.qmp("query-status")["status"] != "inmigrate", 120,
+                       "the guest's state is read")
+            self.qmp("cont")
+        except QMPError as error:
+            raise self._refused(error)
+        if not self.run("true").ok:
+            raise GuestDied(f"{self.kernel.release}: the agent does not go on\n{self._tail()}")
+
+    def save(self, path, timeout=120):
+        """Stops the guest and writes its memory and devices to the file PATH; it does not go on."""
+        self.qmp("stop")
+        self.qmp("migrate", uri=f"file:{path}")
+
+        def ended():
+            state = self.qmp("query-migrate").get("status")
+            if state in ("failed", "cancelled"):
+                raise QMPError(f"migrate: {self.qmp('query-migrate').get('error-desc', state)}")
+            return state == "completed"
+        host.until(ended, timeout, "the guest's state is saved")
 
     def _set_up_devices(self):
         namespace = None
@@ -179,7 +207,7 @@ class Guest:
         return namespace
 
     def _words(self):
-        initrd = initramfs.common(self.built)
+        initrd = self.initrd or initramfs.common(self.built)
         if self.early:
             initrd = initramfs.with_modules(self.built, self.early, self.directory / "initrd")
         command_line = f"{COMMAND_LINE} vrh.root={self.root} "
@@ -196,7 +224,8 @@ class Guest:
                 "-qmp", "unix:" + sockets["qmp"].removeprefix("path="),
                 *qemu.shares("/" if self.root == "9p" else None,
                              self.built.directory.parent, self.share),
-                *qemu.device_words(self.devices), *self.extra]
+                *qemu.device_words(self.devices), *self.extra,
+                *(["-incoming", f"file:{self.incoming}"] if self.incoming else [])]
 
     def _connect(self):
         """Connects to QEMU's sockets once they are there."""

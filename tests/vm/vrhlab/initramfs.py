@@ -118,3 +118,26 @@ def with_modules(built, names, target):
     data += archive(module_entries(built.directory, [n for n in names if n in known], "extra"))
     pathlib.Path(target).write_bytes(data)
     return target
+
+
+def tree_entries(tree, name):
+    """Entries for the directory TREE, as NAME, with all that is in it."""
+    entries = []
+    for directory, folders, files in os.walk(tree):
+        for path in sorted(pathlib.Path(directory, leaf) for leaf in [*folders, *files]):
+            status = path.lstat()
+            data = b""
+            if stat.S_ISLNK(status.st_mode):
+                data = os.fsencode(os.readlink(path))
+            elif stat.S_ISREG(status.st_mode):
+                data = path.read_bytes()
+            entries.append((f"{name}/{path.relative_to(tree)}", status.st_mode, data))
+    return entries
+
+
+def with_root(built, tree, target):
+    """The common initramfs and the root file system TREE in one, for vrh.root=ram."""
+    with open(target, "wb") as out:
+        out.write(common(built).read_bytes())
+        out.write(archive(tree_entries(tree, "root")))
+    return target

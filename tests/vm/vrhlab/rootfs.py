@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A small root file system in an image: for guests whose root is a disk, not 9p.
+"""A small root file system, in an image or an archive: for guests whose root is not 9p.
 
-Tests of suspend need one: 9p does not survive a suspend.
+Tests of suspend need one, and states of guests (frozen.py): 9p survives neither.
 """
 
 import os
@@ -14,14 +14,13 @@ from . import host
 
 #: What is in it besides Python's library; all other tools are busybox's.
 PROGRAMS = ("bash", "busybox", "python3", "dd", "cat", "cmp", "ethtool", "grep", "ip", "md5sum",
-            "modprobe", "sleep", "sync")
+            "modprobe", "rmmod", "sh", "sleep", "sync")
 FOLDERS = ("usr/bin", "usr/lib", "usr/lib64", "usr/sbin", "usr/lib/modules", "etc", "mnt", "root",
            "proc", "sys", "dev", "tmp", "run", "share")
 
 
-def make_image(directory):
-    """An ext4 image of 512 MiB, sparse, in DIRECTORY: its path."""
-    tree = directory / "tree"
+def make_tree(tree):
+    """Makes the directory TREE with all of it."""
     for folder in FOLDERS:
         (tree / folder).mkdir(parents=True, exist_ok=True)
     for name in ("bin", "sbin", "lib", "lib64"):
@@ -49,6 +48,12 @@ def make_image(directory):
         link = tree / "usr/bin" / name
         if not link.exists():
             link.symlink_to(real)
+
+
+def make_image(directory):
+    """An ext4 image of 512 MiB, sparse, in DIRECTORY: its path."""
+    tree = directory / "tree"
+    make_tree(tree)
     image = directory / "root.raw"
     host.call(["truncate", "-s", "512M", image])
     host.call(["/usr/sbin/mkfs.ext4", "-q", "-F", "-d", tree, image])
