@@ -112,7 +112,7 @@ fuzz:		## lie to a driver in a guest: make fuzz DRIVER=blk SECONDS=600 SEED=1
 	tests/vm/lab fuzz '$(DRIVER)' --seconds '$(SECONDS)' --seed '$(SEED)' --kernel '$(FUZZ_KERNEL)'
 
 table:		## tell each lie to both drivers of a type, write docs/hostile-table.md (an hour or two)
-	tests/vm/lab table --fresh --out docs/hostile-table.md
+	tests/vm/lab table --out docs/hostile-table.md
 
 modules_install: $(KDIR)/Makefile	## copy built modules below INSTALL_MOD_PATH, no depmod
 	+$(KBUILD) INSTALL_MOD_PATH=$(abspath $(INSTALL_MOD_PATH)) INSTALL_MOD_DIR=$(MODDIR) \

@@ -14,6 +14,11 @@ from . import simdev
 
 FOREVER = 0xffffffff
 
+#: Operations that wait for events, of the device's (simdev.h): all others are done at once.
+RULES = ("delay", "hold", "drop", "reorder", "twice", "again", "id", "len", "patch", "irq-drop",
+         "irq-storm", "irq-early", "irq-late", "config-tear", "config-slip", "status", "vanish",
+         "vq-fail")
+
 #: The first case of each type: what is counted without any lie would be counted in all others.
 HONEST = "an honest device"
 RING = simdev.mask("VERSION_1", "EVENT_IDX", "INDIRECT_DESC")
@@ -38,6 +43,7 @@ FEATURES = {
 }
 MRG_RXBUF, HINTS, REPORTS, POISON = bits(15), bits(3), bits(5), bits(4)
 GUEST_OFFLOADS = bits(1, 7, 8)
+DEVICE_STATS, HASH_REPORT, RSS = bits(50), bits(57), bits(60)
 
 #: What each device of a type has besides.
 OPTIONS = {"blk": "pairs=2 size=64", "net": "size=64", "console": "ports=4 size=64",
@@ -63,10 +69,12 @@ class Case:
     before: tuple = ()      #: before the driver has the device
     features: int | None = None
     options: str | None = None
+    needs: int = 0          #: features without which the lie is none: the driver must take them
     surprise: bool = False  #: at the end the device is pulled out
     load: bool = True       #: the programs are there before the lines
     seconds: float = 2      #: from the lines to the verdict
     settle: float = 12      #: for data to move again
+    patience: float = 0     #: that each step has beyond the usual, for what the driver waits for
 
     @property
     def key(self):
@@ -80,11 +88,32 @@ class Case:
         return f"{self.kind} features={features:#x} {self.options or OPTIONS[self.kind]}"
 
     @property
-    def operations(self):
-        """Operations that the device counts when they have happened."""
-        lines = (*self.before, *self.lines)
-        # A late interrupt comes after the reset at the end, when nobody can ask any more.
-        return {line.split()[0] for line in lines if not line.startswith("!")} - {"irq-late"}
+    def gone(self):
+        """Is the device gone at the end, so that the core warns of it?"""
+        return self.surprise or any(line.split()[0] in ("gone", "vanish", "status")
+                                    for line in (*self.before, *self.lines))
+
+    @property
+    def order(self):
+        """What guest/meet.py is told, but for the driver."""
+        return {"kind": self.kind, "create": self.create,
+                "before": [*PREPARE[self.kind], *self.before], "lines": self.lines,
+                "lied": bool(self.before), "load": self.load, "surprise": self.surprise,
+                "needs": [bit for bit in range(64) if self.needs >> bit & 1],
+                # Only then can anybody ask the device whether they came.
+                "unbind": any(line.startswith("irq-late") for line in self.before),
+                "seconds": self.seconds, "settle": self.settle, "patience": self.patience}
+
+
+def turns(*lines):
+    """Rules of one kind, one after the other: on the same buffer the last one would hide the rest.
+
+    Each line has its count.
+    """
+    done = 0
+    for line in lines:
+        yield f"{line} skip={done}" if done else line
+        done += int(re.search(r" count=(\d+)", line)[1])
 
 
 def interrupts(*queues):
@@ -107,9 +136,11 @@ def blk():
     yield case("held for ever, then unplugged", f"hold count={FOREVER}")
     yield case("dropped, then pulled out", "drop count=2", surprise=True)
     yield case("used twice", "twice")
+    yield case("used again 50 ms later", "again value=50")
     yield case("id out of range", "id value=4294967295")
-    yield case("used length 0, too long, 2^32-1", "len value=0 count=6", "len value=65536 count=6",
-               "len value=4294967295 count=6")
+    yield case("id never offered", "id value=63")
+    yield case("used length 0, too long, 2^32-1", *turns(
+        "len value=0 count=6", "len value=65536 count=6", "len value=4294967295 count=6"))
     yield case("used index jumps", "used-idx queue=0 value=1000")
     yield case("interrupts dropped", "irq-drop count=3")
     yield case("interrupts early, late, in storms", *interrupts(0, 1), before=EARLY)
@@ -119,9 +150,12 @@ def blk():
     yield case("seg_max 0", before=("config at=12 width=4 value=0",))
     yield case("NEEDS_RESET", "needs-reset")
     yield case("gone under load", "gone", surprise=True)
-    yield case("status 3, 4, 255", "patch at=-1 value=3 count=3", "!sleep 0.5",
-               "patch at=-1 value=4 count=3", "!sleep 0.5", "patch at=-1 value=255 count=3")
-    yield case("serial never answered", "drop", "!cat $DEVICE/block/*/serial", load=False)
+    yield case("gone in the middle of probe", before=("vanish skip=12",), surprise=True)
+    yield case("status 3, 4, 255", *turns("patch at=-1 value=3 count=3",
+                                          "patch at=-1 value=4 count=3",
+                                          "patch at=-1 value=255 count=3"))
+    yield case("serial never answered", "drop", "!cat $DEVICE/block/*/serial", load=False,
+               seconds=8)
 
 
 def frame(length, payload=b""):
@@ -148,28 +182,34 @@ def net():
         return f"inject queue=0 value={header(**fields)} bytes={packet}"
     yield case(HONEST)
     small = FEATURES["net"] & ~(MRG_RXBUF | GUEST_OFFLOADS)
-    command = "!ip link set $(ls $DEVICE/net) promisc on"
-    address = "!ip link set $(ls $DEVICE/net) address 02:00:00:00:00:77"
+    command = "ip link set $(ls $DEVICE/net) promisc on"
+    address = "ip link set $(ls $DEVICE/net) address 02:00:00:00:00:77"
     yield case("late", "delay value=300 count=60")
     yield case("reordered", "reorder queue=0 value=4 count=40", "reorder queue=1 value=4 count=40")
     yield case("held for ever, then unplugged", f"hold queue=0 count={FOREVER}",
                f"hold queue=1 count={FOREVER}")
     yield case("dropped", "drop queue=0 count=10", "drop queue=1 count=10")
     yield case("received buffer used twice", "twice queue=0")
+    yield case("transmitted buffer used twice", "twice queue=1")
+    yield case("received buffer used again 50 ms later", "again queue=0 value=50")
+    yield case("transmitted buffer used again 50 ms later", "again queue=1 value=50")
     yield case("id out of range", "id queue=0 value=4294967295")
-    yield case("used length too long, 2^32-1", "len queue=0 value=70000 count=4",
-               "len queue=0 value=4294967295 count=4")
-    yield case("the same, small buffers", "len queue=0 value=70000 count=4",
-               "len queue=0 value=4294967295 count=4", features=small)
+    yield case("id never offered", "id queue=1 value=63")
+    lengths = tuple(turns(*(f"len queue=0 value={length} count=4"
+                            for length in (0, 11, 13, 70000, 4294967295))))
+    yield case("used length 0, 11, 13, too long, 2^32-1", *lengths)
+    yield case("the same, small buffers", *lengths, features=small)
     yield case("used index jumps", "used-idx queue=0 value=1000")
     yield case("interrupts dropped", "irq-drop queue=0 count=5", "irq-drop queue=1 count=5")
     yield case("interrupts early, late, in storms", *interrupts(0, 1), before=EARLY)
     yield case("config never stands still", before=(f"config-tear at=4 value=119 count={FOREVER}",))
     yield case("NEEDS_RESET", "needs-reset")
     yield case("gone under load", "gone", surprise=True)
-    yield case("num_buffers 0, 3, 65535", "patch queue=0 at=10 width=2 value=0 count=3",
-               "!sleep 0.5", "patch queue=0 at=10 width=2 value=3 count=1", "!sleep 0.5",
-               "patch queue=0 at=10 width=2 value=65535 count=3")
+    yield case("gone in the middle of probe", before=("vanish skip=12",), surprise=True)
+    yield case("num_buffers 0, 3, 65535", *turns(
+        "patch queue=0 at=10 width=2 value=0 count=3",
+        "patch queue=0 at=10 width=2 value=3 count=1",
+        "patch queue=0 at=10 width=2 value=65535 count=3"))
     yield case("checksum offsets", inject(flags=1, start=200), inject(flags=1, start=65535),
                inject(flags=1, start=34, offset=65535), inject(flags=1, start=34, offset=165))
     yield case("GSO sizes and types", inject(flags=1, gso_type=1, start=34, offset=16),
@@ -177,12 +217,27 @@ def net():
                inject(flags=1, gso_type=4, gso_size=65535, start=54, offset=16),
                inject(gso_type=1, gso_size=100), inject(gso_type=0x7f, gso_size=100),
                inject(flags=1, gso_type=1, gso_size=100, start=190, offset=6))
-    yield case("commands never answered", f"drop queue=2 count={FOREVER}", command, address,
-               seconds=5)
+    # VIRTIO 1.3, 5.1.6.4.1: behind the 12 bytes that each packet has.
+    yield case("hash types and values of nonsense", *turns(
+        "patch queue=0 at=12 width=8 value=0xffffffffffffffff count=6",
+        "patch queue=0 at=12 width=8 value=0x0000001000000000 count=6"),
+        features=FEATURES["net"] | HASH_REPORT, needs=HASH_REPORT)
+    yield case("sizes of the hash key and table of nonsense",
+               before=("config at=17 value=255", "config at=18 width=2 value=65535"),
+               features=FEATURES["net"] | RSS, needs=RSS)
+    # Our driver gives up each of some commands after 10 s, one after the other.
+    yield case("commands never answered", f"drop queue=2 count={FOREVER}", f"!{command}",
+               f"!{address}", seconds=5, patience=75)
+    yield case("command answered late", "delay queue=2 value=12000 count=1", f"!{address}",
+               seconds=16, patience=30)
     yield case("answers to commands that are short, long, garbage",
-               "len queue=2 value=0 count=1", command, "!sleep 1",
-               "len queue=2 value=4294967295 count=1", address, "!sleep 1",
-               "patch queue=2 at=0 value=85 count=1", "!ip link set $(ls $DEVICE/net) promisc off")
+               *turns("len queue=2 value=0 count=1", "len queue=2 value=4294967295 count=1"),
+               "patch queue=2 at=0 value=85 skip=2", f"!{command}; {address}", seconds=5)
+    # Behind the acknowledgement: type, queue, size of the first reply (VIRTIO 1.4, 5.1.6.5).
+    ask = "!ethtool -S $(ls $DEVICE/net)"
+    for value, name in ((0, "0"), (65535, "65535")):
+        yield case(f"statistics with a size of {name}", f"patch queue=2 at=7 width=2 value={value}",
+                   ask, features=FEATURES["net"] | DEVICE_STATS, needs=DEVICE_STATS, seconds=5)
 
 
 def message(port, event, value=1, text=""):
@@ -202,9 +257,14 @@ def console():
                "!for d in /sys/class/tty/hvc[0-9]*; do echo one two >/dev/${d##*/} & done; wait")
     yield case("control message never taken", f"drop queue=3 count={FOREVER}", "add value=2",
                "!sleep 1", "add value=3")
+    yield case("dropped", "drop queue=4", "drop queue=5")
     yield case("input used twice", "twice queue=4")
+    yield case("input used again 50 ms later", "again queue=4 value=50")
+    yield case("id out of range", "id queue=4 value=4294967295")
     yield case("id never offered", "id queue=5 value=63")
-    yield case("used length 2^32-1", "len queue=4 value=4294967295 count=1")
+    yield case("used length 0, too long, 2^32-1", *turns(
+        "len queue=4 value=0 count=2", "len queue=4 value=65536 count=2",
+        "len queue=4 value=4294967295 count=2"))
     yield case("used index jumps", "used-idx queue=4 value=1000")
     yield case("interrupts dropped", "irq-drop queue=4", "irq-drop queue=5")
     yield case("interrupts early, late, in storms", *interrupts(4, 5), before=EARLY)
@@ -212,6 +272,7 @@ def console():
     yield case("max_nr_ports 2^32-1", before=(f"config at=4 width=4 value={2 ** 32 - 1}",))
     yield case("NEEDS_RESET", "needs-reset")
     yield case("gone under load", "gone", surprise=True)
+    yield case("gone in the middle of probe", before=("vanish skip=8",), surprise=True)
     yield case("port added twice", message(1, 1), message(1, 1), message(0, 1))
     yield case("port removed while it is open", "remove value=1", "!sleep 1",
                *PREPARE["console"])
@@ -221,9 +282,10 @@ def console():
     yield case("names of any bytes", *(f"message value={1 | 7 << 32 | 1 << 48} bytes={data.hex()}"
                                        for data in (b"../../x", b"%s%n", b"\xff\x01\n", b"\0\0",
                                                     b"n" * 256, b"n" * 1500)), message(1, 7))
-    yield case("messages of odd lengths", "len queue=2 value=3 count=1", message(1, 6, 1),
-               "!sleep 0.5", "len queue=2 value=0 count=1", message(1, 6, 1), "!sleep 0.5",
-               "len queue=2 value=4294967295 count=1", message(1, 7, 1, "name"))
+    yield case("messages of odd lengths",
+               *turns("len queue=2 value=3 count=1", "len queue=2 value=0 count=1",
+                      "len queue=2 value=4294967295 count=1"),
+               message(1, 6, 1), message(1, 6, 1), message(1, 7, 1, "name"))
 
 
 def balloon():
@@ -235,10 +297,14 @@ def balloon():
     yield case(HONEST)
     yield case("late", "delay value=200 count=20")
     yield case("held for ever, then unplugged", f"hold queue=0 count={FOREVER}")
+    yield case("dropped", "drop queue=0", "drop queue=1")
     yield case("used twice", "twice queue=0")
+    yield case("used again 50 ms later", "again queue=0 value=50")
+    yield case("id out of range", "id queue=0 value=4294967295")
     yield case("id never offered", "id queue=0 value=63")
-    yield case("used length 0, too long, 2^32-1", "len value=0 count=4", "len value=65536 count=4",
-               "len value=4294967295 count=4")
+    yield case("used length 0, too long, 2^32-1", *turns(
+        "len queue=0 value=0 count=2", "len queue=0 value=65536 count=2",
+        "len queue=0 value=4294967295 count=2"))
     yield case("used index jumps", "used-idx queue=0 value=1000")
     yield case("interrupts dropped", "irq-drop queue=0", "irq-drop queue=1")
     yield case("interrupts early, late, in storms", *interrupts(0, 1, 2), before=EARLY)
@@ -246,7 +312,9 @@ def balloon():
                load=False, settle=25)
     yield case("actual is nonsense", "config at=4 width=4 value=3735928559",
                "config at=4 width=4 value=4294967295")
+    yield case("NEEDS_RESET", "needs-reset")
     yield case("gone under load", "gone", "config-irq", surprise=True, seconds=10)
+    yield case("gone in the middle of probe", before=("vanish skip=4",), surprise=True)
     yield case("statistics used twice", "twice queue=2", "poll", "!sleep 1", "irq queue=2")
     yield case("hints never answered", f"drop queue=3 count={FOREVER}", "hint value=0", "!sleep 2",
                "hint value=1", "hint value=2", features=hints)

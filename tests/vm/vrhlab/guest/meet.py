@@ -5,9 +5,12 @@
 goes to /share/met as JSON lines at once, as the guest may not live to the end:
 
     {"step": "unplug", "seconds": 60}       begins; nobody should wait longer for it
-    {"stuck": "unplug"}                     it did not end
+    {"more": "unplug", "seconds": 60}       it has not ended, but tasks move: as long again
+    {"stuck": "unplug", "where": [...]}     it did not end; where tasks wait
     {"error": "unplug", "text": "..."}      it failed
-    {"moved": 17, "errors": 0, ...}         what the programs that use the device have seen
+    {"moved": 17, "errors": 0, ...}         what the programs that use the device have seen;
+                                            "waiting": of them, those that saw nothing at all
+    {"declined": true}                      the driver does not take the feature that it is about
     {"counted": {...}, "messages": [...]}   what the driver has; "parting": messages at the end
     {"end": true}                           all steps were done
 """
@@ -34,9 +37,12 @@ MODULES = "/sys/bus/virtio/drivers"
 #: nothing else waits longer. The rest is for a slow machine.
 QUICK, USUAL, PATIENT = 30, 45, 75
 
+#: For so long what has taken its time is watched: does it stand still?
+WATCH = 5
+
 #: Counters that tell of something wrong, by their names in ethtool, sysfs or debugfs.
-TELLS = re.compile(r"err|drop|bad|short|too_|missing|timeout|fail|(?<![a-z])late|unknown|lost|"
-                   r"clamped|empty|stall|floor|discard")
+TELLS = re.compile(r"(?<![a-z])(err|late)|drop|bad|broken|short|too_|missing|timeout|fail|"
+                   r"unknown|lost|clamped|empty|stall|floor|discard")
 
 #: Protocol number of the frames that go out and come back: for local experiments.
 ETHERTYPE = 0x88b5
@@ -69,12 +75,49 @@ class Stuck(Exception):
     """A step that does not end."""
 
 
+def stat(path):
+    """(name, fields from the state on) of a task by its directory in /proc."""
+    name, _, rest = read(f"{path}/stat").partition("(")[2].rpartition(") ")
+    return name, rest.split()
+
+
+def standing(task):
+    """["name: functions"] of TASK of this program, and of tasks that nothing can wake.
+
+    The functions are those of the kernel in which they wait, the innermost first.
+    """
+    found = set()
+    for path in glob.glob("/proc/[0-9]*/task/[0-9]*"):
+        name, fields = stat(path)
+        if fields and (fields[0] == "D" or path.endswith(f"/{task}")):
+            where = re.findall(r"\] ([\w.]+)\+", read(f"{path}/stack"))
+            found.add(f"{name}: {' < '.join(where[:6])}")
+    return sorted(found)
+
+
+def spent(task):
+    """Processor time of TASK of this program outside the kernel, and of what it has started."""
+    ticks = stat(f"/proc/self/task/{task}")[1][11:12]
+    for path in glob.glob("/proc/[0-9]*"):
+        fields = stat(path)[1]
+        if (len(fields) > 12 and fields[1] == str(os.getpid())
+                and int(os.path.basename(path)) not in ASIDE):
+            ticks += fields[11:13]
+    return ticks
+
+
 def step(name, seconds, work):
-    """Does WORK in a thread, for SECONDS at most: its value, or None if it failed."""
+    """Does WORK in a thread, for SECONDS at most: its value, or None if it failed.
+
+    A guest may be slow, as its machine has others: when the time is up and the step does not stand
+    still, it is given once more.
+    """
+    seconds += PATIENCE
     say(step=name, seconds=seconds)
     done = {}
 
     def run():
+        done["task"] = threading.get_native_id()
         try:
             done["value"] = work()
         except Exception as error:      # whatever it was: the host is told
@@ -83,7 +126,14 @@ def step(name, seconds, work):
     thread.start()
     thread.join(seconds)
     if thread.is_alive():
-        say(stuck=name)
+        task = done.get("task")
+        before = standing(task), spent(task)
+        thread.join(WATCH)
+        if thread.is_alive() and (standing(task), spent(task)) != before:
+            say(more=name, seconds=seconds)
+            thread.join(seconds)
+    if thread.is_alive():
+        say(stuck=name, where=standing(done.get("task"))[:5])
         raise Stuck(name)
     if "error" in done:
         say(error=name, text=done["error"])
@@ -117,11 +167,15 @@ class Tally:
         value, = struct.unpack_from("Q", self.memory, at)
         struct.pack_into("Q", self.memory, at, value + 1)
 
+    def each(self):
+        """[{name: value}] of each program."""
+        return [{name: struct.unpack_from("Q", self.memory, 64 * program + 8 * number)[0]
+                 for number, name in enumerate(self.NAMES)} for program in range(self.programs)]
+
     def sums(self):
         """{name: of all programs}."""
-        return {name: sum(struct.unpack_from("Q", self.memory, 64 * program + 8 * number)[0]
-                          for program in range(self.programs))
-                for number, name in enumerate(self.NAMES)}
+        each = self.each()
+        return {name: sum(program[name] for program in each) for name in self.NAMES}
 
 
 def use_blk(device, told, number):
@@ -229,7 +283,7 @@ def use_balloon(device, told, number):
         for target in (1500, 300):
             try:
                 write(f"{SIM}/script", f"target value={target}")
-                for _ in range(40):
+                for _ in range(100):
                     time.sleep(0.05)
                     if f"\npages: {target}\n" in read(f"{SIM}/stats"):
                         told("moved")
@@ -258,6 +312,7 @@ class Case:
         self.programs = []
         self.background = []        # commands of the case that may take their time
         self.device = self.name = None
+        self.slow = 0               # seconds that the first data took
         self.log = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
         os.lseek(self.log, 0, os.SEEK_END)
 
@@ -292,6 +347,7 @@ class Case:
                 finally:
                     os._exit(1)
             self.programs.append(child)
+            ASIDE.add(child)
 
     def in_background(self, command):
         """Runs a shell command whose end nobody waits for now."""
@@ -300,6 +356,7 @@ class Case:
                                                 stdout=subprocess.DEVNULL,
                                                 stderr=subprocess.DEVNULL,
                                                 start_new_session=True))
+        ASIDE.add(self.background[-1].pid)
 
     def line(self, line):
         """Does one line: an action of the device, or "!sleep N", or "!COMMAND"."""
@@ -349,14 +406,25 @@ class Case:
         """The device's own statistics."""
         return dict(re.findall(r"^([\w-]+): (.*)$", read(f"{SIM}/stats"), re.MULTILINE))
 
+    def first(self):
+        """Waits for the first data: whether there was any, and says so."""
+        begun = time.monotonic()
+        moves = wait(lambda: self.tally.sums()["moved"] >= 3, QUICK)
+        # A guest that needs long for this needs as much longer for the rest.
+        self.slow = time.monotonic() - begun
+        say(first=moves)
+
     def settle(self):
-        """What becomes of the device once it has lied: does data move?"""
-        before = self.tally.sums()
-        works = wait(lambda: self.tally.sums()["moved"] >= before["moved"] + 3,
-                     self.order["settle"])
+        """What becomes of the device once it has lied: does data move, for all programs?"""
+        before, sums = self.tally.each(), self.tally.sums()
+
+        def idle():
+            return sum(now == then for now, then in zip(self.tally.each(), before))
+        wait(lambda: self.tally.sums()["moved"] >= sums["moved"] + 3 and not idle(),
+             max(self.order["settle"], min(10 * self.slow, QUICK)))
         after = self.tally.sums()
-        say(works=works, moved=after["moved"],
-            **{name: after[name] - before[name] for name in ("errors", "wrong")},
+        say(works=after["moved"] >= sums["moved"] + 3, waiting=idle(), moved=after["moved"],
+            **{name: after[name] - sums[name] for name in ("errors", "wrong")},
             wrong_ever=after["wrong"], errors_ever=after["errors"])
 
     def finish(self):
@@ -371,6 +439,21 @@ class Case:
         for process in self.background:
             process.wait()
 
+    def declined(self):
+        """Has the driver not taken a feature that the lie needs?"""
+        taken = read(f"{self.device}/features").strip()
+        return any(taken[bit:bit + 1] != "1" for bit in self.order["needs"])
+
+    def unload(self):
+        """Unloads the driver; who has just gone may hold it for a moment."""
+        module = f"/sys/module/{self.driver}"
+
+        def unloaded():
+            subprocess.run(["rmmod", self.driver], stderr=subprocess.DEVNULL)
+            return not os.path.exists(module)
+        if not wait(unloaded, 10):
+            raise OSError(f"it has {read(f'{module}/refcnt').strip()} users")
+
     def run(self):
         """All of it."""
         order = self.order
@@ -379,29 +462,35 @@ class Case:
         for line in order["before"]:
             step(line, QUICK, lambda text=line: self.line(text))
         step("bind", PATIENT, self.bind)
-        if os.path.exists(f"{self.device}/driver"):
-            self.meet()
-        else:
+        taken = os.path.exists(f"{self.device}/driver")
+        if not taken:
             say(refused=True)
-        say(stats=self.stats(), messages=self.messages())
+        elif self.declined():
+            say(declined=True)
+            self.meet([])
+        else:
+            self.meet(order["lines"])
+        say(messages=self.messages(), stats=step("stats", QUICK, self.stats))
+        if taken and order["unbind"]:
+            step("unbind", PATIENT, lambda: write(f"{MODULES}/{self.driver}/unbind", self.name))
+            say(stats=step("stats", QUICK, self.stats))
         how = "surprise" if order["surprise"] else "orderly"
         step("unplug", PATIENT, lambda: write(f"{ROOT}/remove", f"{SIM[len(ROOT) + 1:]} {how}"))
         step("programs", QUICK, self.finish)
         # A file that was open keeps the module until its last user is gone.
-        step("rmmod", USUAL, lambda: subprocess.run(["rmmod", self.driver], check=True))
+        step("rmmod", USUAL, self.unload)
 
-    def meet(self):
+    def meet(self, lines):
         """The device and its driver at work."""
         order = self.order
         if order["load"]:
             self.start()
-            step("first", USUAL, lambda: wait(lambda: self.tally.sums()["moved"] >= 3,
-                                              order["settle"]))
+            step("first", USUAL, self.first)
         # Lies about the probe have been counted by now.
         before = {} if order["lied"] else step("counters", USUAL, self.counters) or {}
-        for line in order["lines"]:
+        for line in lines:
             step(line, USUAL, lambda text=line: self.line(text))
-        time.sleep(order["seconds"])
+        time.sleep(order["seconds"] if lines else 0)
         if not order["load"]:
             self.start()
         step("settle", USUAL, self.settle)
@@ -412,8 +501,11 @@ class Case:
 
 def main():
     """Reads the order and obeys."""
+    global PATIENCE
     with open("/share/meet.json", encoding="utf-8") as source:
-        case = Case(json.load(source))
+        order = json.load(source)
+    PATIENCE = order["patience"]
+    case = Case(order)
     try:
         case.run()
     except Stuck:
@@ -424,7 +516,8 @@ def main():
     os._exit(0)
 
 
-SIM = None
+SIM, PATIENCE = None, 0
+ASIDE = set()       # processes that no step waits for
 OUT = os.open("/share/met", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 sys.stdout.flush()
 main()
