@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from vrhlab import coverage, host
+from vrhlab import coverage, host, seal
 
 HEADER = """\
 static inline int vrh_twice(int value)
@@ -172,6 +172,7 @@ def test_what_did_not_run_is_listed_by_function(built):
     text = coverage.document(coverage.read(counters), counters)
     assert "7.3.0-debug" in text and "1 guests" in text and "### virtio_net_rh/main.c" in text
     assert 'puts("three");' in text and "\nlimit " in text
+    assert seal.is_sealed(text) and not seal.is_sealed(text.replace("1 guests", "2 guests"))
 
 
 def test_too_little_of_a_module_is_told(built):

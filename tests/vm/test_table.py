@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from vrhlab import frozen, host, initramfs, judge, lies, table, tabletext
+from vrhlab import frozen, host, initramfs, judge, lies, seal, table, tabletext
 
 CASE = next(case for case in lies.CASES if case.key == "net/dropped")
 TOLD = [{"step": "bind", "seconds": 75}, {"works": True, "errors": 0, "wrong": 0, "moved": 40},
@@ -325,10 +325,10 @@ def documents(tmp_path):
 def test_table_is_as_it_was_generated(tmp_path):
     """A letter that somebody types into it is found."""
     for text in documents(tmp_path):
-        assert tabletext.is_sealed(text)
-        assert not tabletext.is_sealed(text.replace("| ok |", "| OK |", 1))
-        assert not tabletext.is_sealed(text + "\n")
-        assert not tabletext.is_sealed(text.rpartition("\n<!-- ")[0])
+        assert seal.is_sealed(text)
+        assert not seal.is_sealed(text.replace("| ok |", "| OK |", 1))
+        assert not seal.is_sealed(text + "\n")
+        assert not seal.is_sealed(text.rpartition("\n<!-- ")[0])
 
 
 def test_table_has_the_cases_of_the_code(tmp_path):

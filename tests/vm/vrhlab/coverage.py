@@ -23,6 +23,7 @@ import subprocess
 import tempfile
 
 from . import host
+from .seal import sealed
 
 #: The modules and where their files are.
 MODULES = {"virtio_net_rh": "virtio_net_rh/", "virtio_blk_rh": "virtio_blk_rh/",
@@ -262,7 +263,7 @@ def document(found, path):
                 where = f"{first}-{last}" if last > first else f"{first}"
                 out.append(f"{function:36} {where:>9} {count:4}  {text}"[:110].rstrip())
             out.append("```")
-    return "\n".join(out) + "\n"
+    return sealed("\n".join(out) + "\n")
 
 
 def below(found, least=LEAST):

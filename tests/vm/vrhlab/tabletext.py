@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The document of `lab table`: docs/hostile-table.md, from results."""
 
-import hashlib
 import re
 
 from . import lies
 from .judge import GOOD, OUTCOMES
+from .seal import sealed
 from .table import DRIVERS
 
 HEADER = """\
@@ -59,16 +59,6 @@ def quoted(text):
     """Text as code in a table or list of Markdown."""
     text = re.sub(r"\s+", " ", text).replace("|", "\\|").replace("`", "'")
     return f"`{text[:160]}`"
-
-
-def sealed(text):
-    """TEXT with a last line by which a change by hand is found."""
-    return f"{text}\n<!-- generated: {hashlib.sha256(text.encode()).hexdigest()} -->\n"
-
-
-def is_sealed(text):
-    """Is TEXT as it was generated?"""
-    return sealed(text.rpartition("\n<!-- ")[0]) == text
 
 
 def render(results, revision, cases=lies.CASES):
