@@ -126,16 +126,21 @@ def make_directory():
 _held = 0   # guest slots that this process holds
 
 
+def slots():
+    """Guests at once on this machine: as many as processors, or VRH_SLOTS."""
+    return int(os.environ.get("VRH_SLOTS") or os.cpu_count() or 1)
+
+
 @contextlib.contextmanager
 def guest_slot():
-    """Holds one of the machine's guest slots: as many as processors, or VRH_SLOTS.
+    """Holds one of the machine's guest slots: see slots().
 
     A guest under TCG takes a whole processor for each of its own; more guests than
     processors make every guest slow enough to break timeouts. Slots are given to who has
     waited for the longest time.
     """
     global _held
-    count = int(os.environ.get("VRH_SLOTS") or os.cpu_count() or 1)
+    count = slots()
     if _held >= count:
         raise LabError(f"this process runs {_held} guests already and the machine has {count} "
                        "slots for guests (VRH_SLOTS)")
