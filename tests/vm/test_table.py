@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The table of lies: its verdicts and its form, and that nobody types into the generated one."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -8,6 +9,7 @@ import pathlib
 import re
 import threading
 import time
+import types
 
 import pytest
 
@@ -413,3 +415,151 @@ def test_archive_has_the_tree(tmp_path):
     names = list(entries)
     assert names.index("root/usr") < names.index("root/usr/bin") < names.index("root/usr/bin/sh")
     assert b"root/usr/bin/sh\0" in initramfs.archive(initramfs.tree_entries(tree, "root"))
+
+
+class FakeGuest:
+    """Stands for a guest; what it was made with is in MADE, FAIL says what it cannot do."""
+
+    made, fail = [], ()
+
+    def __init__(self, kernel, **options):
+        self.options, self.booted, self.stopped = options, 1.0, False
+        self.made.append(self)
+
+    def do(self, what):
+        """Does one of the things that may fail."""
+        if what in self.fail:
+            raise host.LabError(what)
+
+    def start(self):
+        """Starts or goes on."""
+        self.do("thaw" if self.options.get("incoming") else
+                "ram" if self.options.get("root") == "ram" else "boot")
+
+    def save(self, path, timeout):
+        """Writes its state."""
+        self.do("save")
+        path.write_bytes(b"state")
+
+    def run(self, command, timeout=60, check=False):
+        """Runs a command."""
+        self.do("mount" if command == frozen.MOUNTS else "run")
+
+    def kill(self):
+        """Ends at once."""
+
+    def stop(self):
+        """Ends."""
+        self.stopped = True
+
+
+@pytest.fixture
+def source(monkeypatch, tmp_path):
+    """A source of such guests."""
+    built = types.SimpleNamespace(kernel=types.SimpleNamespace(name="debug", release="7.3.4"),
+                                  gcov=False)
+    monkeypatch.setattr(FakeGuest, "made", [])
+    monkeypatch.setattr(frozen.guest, "Guest", FakeGuest)
+    monkeypatch.setattr(frozen.host, "make_directory", lambda: tmp_path)
+    monkeypatch.setattr(frozen.rootfs, "make_tree", lambda path: path.mkdir())
+    monkeypatch.setattr(frozen.initramfs, "with_root", lambda built, tree, path: path)
+    with frozen.Source(built, 640, tell=lambda text: None) as made:
+        yield made
+
+
+def test_one_guest_boots_for_all(source):
+    """The others go on from its state, each with the same initramfs."""
+    guests = [source.get() for _ in range(3)]
+    first, *rest = FakeGuest.made
+    assert rest == guests and first.stopped and "incoming" not in first.options
+    assert all(guest.options["incoming"] == source.state for guest in guests)
+    assert len({guest.options["initrd"] for guest in FakeGuest.made}) == 1
+
+
+@pytest.mark.parametrize("fail", ["ram", "save", "thaw", "mount"])
+def test_guests_boot_where_no_state_can_be_had(source, monkeypatch, fail):
+    """What was begun is ended, and nobody tries again."""
+    monkeypatch.setattr(FakeGuest, "fail", (fail,))
+    guests = [source.get() for _ in range(2)]
+    assert all("root" not in guest.options for guest in guests)
+    assert all(guest.stopped for guest in FakeGuest.made if guest not in guests)
+    assert len(FakeGuest.made) <= 4 and not source.state
+
+
+def results_of(tmp_path, monkeypatch, outcomes):
+    """Runs the first cases with a guest that says OUTCOMES of them: (whole, results, told)."""
+    told = []
+    cases = [case for case in lies.CASES if case.kind == "net"][:len(outcomes)]
+    monkeypatch.setattr(table.host, "guest_slot", contextlib.nullcontext)
+    monkeypatch.setattr(table.frozen, "Source", lambda *words, **names: contextlib.nullcontext())
+
+    def meet_in_guest(case, driver, source, keep):
+        told.append(case.key)
+        outcome = outcomes[cases.index(case)]
+        if outcome is None or callable(outcome) and not outcome():
+            raise host.LabError("no guest")
+        return judge.Result(case.key, driver, "ok")
+    monkeypatch.setattr(table, "meet_in_guest", meet_in_guest)
+    results = table.Results(tmp_path / "results")
+    whole = table.run(cases, ["ours"], results, lambda: None, tell=lambda text: None)
+    return whole, results, told, cases
+
+
+def test_run_goes_on_where_it_was(tmp_path, monkeypatch):
+    """What is known is not run again; a case that could not be run is, and fails the run."""
+    whole, results, told, cases = results_of(tmp_path, monkeypatch, ["ok", None, "ok"])
+    assert not whole and len(told) == 2 + table.TRIES and told.count(cases[1].key) == table.TRIES
+    assert [bool(results.get(case, "ours")) for case in cases] == [True, False, True]
+    whole, results, told, cases = results_of(tmp_path, monkeypatch, ["ok", "ok", "ok"])
+    assert whole and told == [cases[1].key]
+
+
+def test_case_is_tried_again(tmp_path, monkeypatch):
+    """A guest that did not come up once is no reason to give a case up."""
+    answers = iter([False, True])
+    whole, results, told, cases = results_of(tmp_path, monkeypatch, [lambda: next(answers)])
+    assert whole and len(told) == 2 and results.get(cases[0], "ours")
+
+
+class FakeMachine:
+    """A guest whose program has said LINES, and ended if DONE; QEMU's status is GONE."""
+
+    def __init__(self, share, lines, gone=None, done=False, console=""):
+        self.share, self.lines, self._done, self._console = share, lines, done, console
+        self.process = types.SimpleNamespace(poll=lambda: gone)
+
+    def start_command(self, command, timeout):
+        """The program runs."""
+        (self.share / "meet.log").write_text("Traceback")
+        (self.share / "met").write_text("".join(json.dumps(line) + "\n" for line in self.lines))
+        return types.SimpleNamespace(done=lambda: self._done)
+
+    def console(self):
+        """The console."""
+        return self._console
+
+
+OOM = "Out of memory: Killed process 7 (python3)\n"
+
+
+@pytest.mark.parametrize("made, found", [
+    ({"lines": [{"end": True}]}, (None, False)),
+    ({"lines": [{"end": True}], "done": True}, (None, False)),
+    ({"lines": [], "gone": 0}, (None, True)),
+    ({"lines": [], "done": True, "console": OOM}, (None, True)),
+    # Nobody should wait longer than the program says, and half a minute.
+    ({"lines": [{"step": "bind", "seconds": -31}]}, ("bind", False)),
+    ({"lines": [{"step": "bind", "seconds": 75}, {"more": "bind", "seconds": -31}]},
+     ("bind", False))])
+def test_guest_is_followed_to_its_end(tmp_path, made, found):
+    """The program's, the guest's, or that of patience."""
+    assert table.follow(FakeMachine(tmp_path, **made), CASE, "ours") == found
+
+
+@pytest.mark.parametrize("made, why", [({"lines": [], "gone": -9}, "signal 9"),
+                                       ({"lines": [], "done": True}, "Traceback")])
+def test_end_that_is_not_the_drivers_is_no_verdict(tmp_path, made, why):
+    """Somebody has killed QEMU; our program has a mistake."""
+    with pytest.raises(host.LabError, match=why):
+        table.follow(FakeMachine(tmp_path, **made), CASE, "ours")
+    assert json.loads((tmp_path / "meet.json").read_text())["driver"] == "virtio_net_rh"

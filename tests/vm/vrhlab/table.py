@@ -60,7 +60,8 @@ def follow(machine, case, driver):
             size, heard = len(text), time.monotonic()
             steps = [line for line in told if "seconds" in line]
             if steps:
-                step, patience = steps[-1].get("step", step), steps[-1]["seconds"] + 30
+                step = steps[-1].get("step") or steps[-1]["more"]
+                patience = steps[-1]["seconds"] + 30
         if time.monotonic() - heard > patience:
             return step, False
         time.sleep(0.2)
