@@ -217,6 +217,15 @@ static int execute(struct vnet *vn, struct vnet_ctrl_slot *slot, u8 class, u8 cm
 	return 0;
 }
 
+/*
+ * Did a command fail because nobody answers? Another one would wait as long, and of a
+ * host that answers each of them too late there is no end: what has several stops here.
+ */
+static bool silent(int err)
+{
+	return err == -ETIMEDOUT || err == -EBUSY;
+}
+
 /* Sends a command whose arguments are @len bytes at @data. */
 static int command(struct vnet *vn, u8 class, u8 cmd, const void *data, size_t len)
 {
@@ -397,17 +406,21 @@ int vnet_ctrl_rx_mode(struct vnet *vn)
 	return ret ?: err;
 }
 
-/* One line for all that fail: there can be 4096 of them. */
-static void replay_vlans(struct vnet *vn)
+/*
+ * One line for all that fail: there can be 4096 of them. After a command that nobody has
+ * answered, @last, they fail unsent.
+ */
+static void replay_vlans(struct vnet *vn, int last)
 {
 	unsigned int vid, failed = 0, first = 0;
-	int err = 0, ret;
+	int err = 0;
 
 	for_each_set_bit(vid, vn->vlans, VLAN_N_VID) {
-		ret = vnet_ctrl_vlan(vn, vid, true);
-		if (ret && !failed++) {
+		if (!silent(last))
+			last = vnet_ctrl_vlan(vn, vid, true);
+		if (last && !failed++) {
 			first = vid;
-			err = ret;
+			err = last;
 		}
 	}
 	if (failed)
@@ -423,13 +436,14 @@ static void replay_vlans(struct vnet *vn)
  * take, which may be a single queue pair. The receive filters follow in their
  * own work.
  *
- * Context: process context; rtnl, or before the interface is registered.
+ * Context: process context; rtnl, or before the interface is registered. Nothing is
+ * sent after a command that was not answered in time.
  */
 void vnet_ctrl_replay(struct vnet *vn)
 {
 	struct virtio_device *vdev = vn->vdev;
 	struct net_device *dev = vn->dev;
-	int err;
+	int err = 0;
 
 	if (vn->pairs > 1) {
 		err = vnet_ctrl_set_pairs(vn, vn->pairs);
@@ -440,18 +454,18 @@ void vnet_ctrl_replay(struct vnet *vn)
 		}
 	}
 	if (dev->addr_assign_type != NET_ADDR_PERM) {
-		err = vnet_ctrl_set_mac(vn, dev->dev_addr);
+		err = silent(err) ? err : vnet_ctrl_set_mac(vn, dev->dev_addr);
 		if (err)
 			dev_warn(&vdev->dev, "the device did not take MAC address %pM: %d\n",
 				 dev->dev_addr, err);
 	}
 	if (vn->offloads != (vdev->features & VNET_GUEST_OFFLOADS)) {
-		err = vnet_ctrl_set_offloads(vn, vn->offloads);
+		err = silent(err) ? err : vnet_ctrl_set_offloads(vn, vn->offloads);
 		if (err)
 			dev_warn(&vdev->dev, "the device did not turn off receive offloads: %d\n",
 				 err);
 	}
-	replay_vlans(vn);
+	replay_vlans(vn, err);
 }
 
 /**
