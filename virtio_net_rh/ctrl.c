@@ -355,9 +355,9 @@ static int send_rx_flags(struct vnet *vn, bool promisc, bool allmulti, bool on)
 
 	if (promisc == on)
 		ret = command(vn, VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_PROMISC, &arg, 1);
-	if (allmulti == on)
+	if (allmulti == on && !silent(ret))
 		err = command(vn, VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_ALLMULTI, &arg, 1);
-	return ret ?: err;
+	return silent(err) ? err : ret ?: err;
 }
 
 /**
@@ -368,7 +368,7 @@ static int send_rx_flags(struct vnet *vn, bool promisc, bool allmulti, bool on)
  *
  * Context: process context; not under the address lock, which is taken here.
  * Return: 0, -ENOMEM, or the first error, as execute(); the other commands are
- * sent nevertheless.
+ * sent nevertheless, but none to a device that did not answer the one before.
  */
 int vnet_ctrl_rx_mode(struct vnet *vn)
 {
@@ -397,13 +397,16 @@ int vnet_ctrl_rx_mode(struct vnet *vn)
 	 * so that no packet that both the old and the new filters want is lost.
 	 */
 	ret = send_rx_flags(vn, promisc, allmulti, true);
+	if (silent(ret))
+		goto out;
 	err = command(vn, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_TABLE_SET, table, end - table);
-	ret = ret ?: err;
 	/* Narrowed to a table that the device does not have, packets would be lost. */
 	if (!err)
 		err = send_rx_flags(vn, promisc, allmulti, false);
+	ret = ret ?: err;
+out:
 	kfree(table);
-	return ret ?: err;
+	return ret;
 }
 
 /*

@@ -489,6 +489,8 @@ static int __maybe_unused vnet_freeze(struct virtio_device *vdev)
 {
 	struct vnet *vn = vdev->priv;
 
+	/* Before rtnl too, for which nobody shall wait as long as its commands may take. */
+	cancel_work_sync(&vn->rx_mode_work);
 	cancel_delayed_work_sync(&vn->config_work);
 	rtnl_lock();
 	netif_tx_lock_bh(vn->dev);
