@@ -156,6 +156,17 @@ static int look(struct vnet_ctrl *ctrl, struct vnet_ctrl_slot *slot, bool last)
 	return err;
 }
 
+/* A command was not sent, or lost. A packed ring says so of a buffer that DMA cannot reach, too. */
+static int io_error(struct vnet *vn)
+{
+	struct virtqueue *vq = vn->ctrl.vq;	/* stays while a command is under way: submit() */
+
+	atomic_inc(&vn->ctrl.failed);
+	if (vq && virtqueue_is_broken(vq))
+		vnet_report_broken(vn);
+	return -EIO;
+}
+
 /**
  * execute() - send a command and wait for its answer
  * @vn: device
@@ -183,7 +194,7 @@ static int execute(struct vnet *vn, struct vnet_ctrl_slot *slot, u8 class, u8 cm
 	err = submit(ctrl, slot, len);
 	if (err) {
 		slot_put(ctrl, slot);
-		return err;
+		return err == -EIO ? io_error(vn) : err;
 	}
 
 	for (;;) {
@@ -204,7 +215,7 @@ static int execute(struct vnet *vn, struct vnet_ctrl_slot *slot, u8 class, u8 cm
 		return err;
 	}
 	if (err == -EIO)
-		return err;
+		return io_error(vn);
 
 	ack = READ_ONCE(slot->ack);
 	slot_put(ctrl, slot);

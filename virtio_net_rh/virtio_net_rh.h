@@ -221,7 +221,7 @@ struct vnet_ctrl_slot {
  * @vq: NULL if the device has none or is gone
  * @slot: VNET_CTRL_SLOTS commands; freed only when the device has been reset
  * @commands: sent so far
- * @failed: answered with an error
+ * @failed: answered with an error, or the virtqueue broke
  * @timeouts: not answered in time
  * @late: answered after the timeout
  */
