@@ -525,7 +525,7 @@ static int __maybe_unused vnet_restore(struct virtio_device *vdev)
 			del_vqs(vn);
 	}
 	if (err) {
-		netdev_err(vn->dev, "the device did not give its virtqueues back: %d; unbind and bind it to try again\n",
+		netdev_err(vn->dev, "the device did not start again: %d; unbind and bind it to try again\n",
 			   err);
 		return err;
 	}
