@@ -107,9 +107,11 @@ static unsigned long vbal_total(struct vbal *vb)
 static void vbal_read_target(struct vbal *vb)
 {
 	/* Cleared before the read: a change after it makes us read again. */
-	if (test_and_clear_bit(VBAL_TARGET_STALE, &vb->flags))
-		virtio_cread_le(vb->vdev, struct virtio_balloon_config, num_pages,
-				&vb->num_pages);
+	if (!test_and_clear_bit(VBAL_TARGET_STALE, &vb->flags))
+		return;
+	virtio_cread_le(vb->vdev, struct virtio_balloon_config, num_pages, &vb->num_pages);
+	if (vrh_needs_reset(vb->vdev, &vb->reset_told))
+		atomic_long_inc(&vb->count.errors);
 }
 
 /* Tells the host how much it has. */
@@ -423,6 +425,7 @@ static int vbal_start(struct vbal *vb)
 	vb->last_action = VBAL_REST;
 	vb->floor_told = ULONG_MAX;
 	vb->broken_said = false;
+	vb->reset_told = false;
 	vb->stats_posted = false;
 	set_bit(VBAL_TARGET_STALE, &vb->flags);
 	vb->info.adjust_managed_page_count =

@@ -150,7 +150,7 @@ struct vbal_queue {
  * @oom_pages: pages those got back
  * @host_late: buffers the host did not answer in time
  * @errors: buffers that could not be posted, pages that cannot be named, and times that
- *	a queue was found broken or the device was given up
+ *	a queue was found broken, the device asked for a reset or was given up
  */
 struct vbal_counters {
 	atomic_long_t inflated;
@@ -220,6 +220,7 @@ enum vbal_awake {
  * @last_action: of the step before, to count things once
  * @floor_told: target that was said to be out of reach; ULONG_MAX if none was
  * @broken_said: it was said that the device is broken
+ * @reset_told: and that it asks for a reset
  * @oom_nb: the OOM notifier
  * @oom_registered: it is registered
  * @oom_lock: protects the three below
@@ -263,6 +264,7 @@ struct vbal {
 	enum vbal_action last_action;
 	unsigned long floor_told;
 	bool broken_said;
+	bool reset_told;
 
 	struct notifier_block oom_nb;
 	bool oom_registered;

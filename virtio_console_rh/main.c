@@ -244,6 +244,7 @@ static void vcon_config_work(struct work_struct *work)
 	struct vcon_port *port;
 	u16 cols, rows;
 
+	vrh_needs_reset(vdev, &vcon->reset_told);
 	/* With MULTIPORT each console has a size of its own, sent by message. */
 	if (vcon->multiport || !virtio_has_feature(vdev, VIRTIO_CONSOLE_F_SIZE))
 		return;
@@ -360,11 +361,12 @@ static int vcon_start(struct vcon_device *vcon)
 /* Lets the works run. The control work greets the device. */
 static void vcon_go_live(struct vcon_device *vcon)
 {
+	vcon->reset_told = false;
 	vcon_set_state(vcon, VCON_LIVE);
 	if (vcon->multiport)
 		queue_work(vcon_wq, &vcon->ctrl.work);
-	else
-		queue_work(vcon_wq, &vcon->config_work);
+	/* What has changed before was not heard. */
+	queue_work(vcon_wq, &vcon->config_work);
 }
 
 static void vcon_announce(struct vcon_device *vcon)

@@ -416,10 +416,11 @@ enum vcon_state {
  * @state: see vcon_set_state()
  * @multiport: VIRTIO_CONSOLE_F_MULTIPORT is negotiated
  * @little_endian: byte order of what the device and we write
+ * @reset_told: the user has been told that the device asks for a reset
  * @nr_vqs: entries in @vqs
  * @vqs: all queues, by the specification's index (VIRTIO 1.3, 5.3.2); NULL
  *	while there are none
- * @config_work: reads a new console size
+ * @config_work: reads a new console size, and whether the device wants to go on
  * @ctrl: control queues, unused without @multiport
  * @settle: ports from before a suspend or reset
  * @debugfs: directory of statistics
@@ -433,6 +434,7 @@ struct vcon_device {
 	enum vcon_state state;
 	bool multiport;
 	bool little_endian;
+	bool reset_told;
 	unsigned int nr_vqs;
 	struct virtqueue **vqs;
 	struct work_struct config_work;

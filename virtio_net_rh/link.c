@@ -98,6 +98,7 @@ void vnet_config_work(struct work_struct *work)
 		tell_broken(vn);
 		return;
 	}
+	vrh_needs_reset(vn->vdev, &vn->reset_told);
 	if (virtio_has_feature(vn->vdev, VIRTIO_NET_F_STATUS))
 		status = virtio_cread16(vn->vdev, offsetof(struct virtio_net_config, status));
 	if (!(status & VIRTIO_NET_S_LINK_UP)) {

@@ -260,6 +260,7 @@ struct vnet_ctrl {
  * @duplex: DUPLEX_*
  * @broken: a virtqueue broke
  * @broken_told: and the user has been told
+ * @reset_told: the user has been told that the device asks for a reset
  * @offloads: guest offloads that are on, bits of VIRTIO_NET_F_GUEST_*
  * @vlans: VLAN ids in the device's filter; under rtnl
  */
@@ -290,6 +291,7 @@ struct vnet {
 	u8 duplex;
 	bool broken;
 	bool broken_told;
+	bool reset_told;
 	u64 offloads;
 	DECLARE_BITMAP(vlans, VLAN_N_VID);
 };

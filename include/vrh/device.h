@@ -42,6 +42,32 @@ static inline int vrh_device_ready(struct virtio_device *vdev)
 	return 0;
 }
 
+/**
+ * vrh_needs_reset() - tell the user, once, that a device asks to be reset
+ * @vdev: device that may have changed its status
+ * @told: the user has been told; the driver makes it false after a reset
+ *
+ * It has met an error that it does not get over by itself, and may serve nothing more
+ * (VIRTIO 1.3, 2.1.1). The driver goes on: what the device does not do is then met with
+ * what is there for a silent one.
+ *
+ * Context: process context; reads the device's status.
+ * Return: true if the user was told now.
+ */
+static inline bool vrh_needs_reset(struct virtio_device *vdev, bool *told)
+{
+	u8 status;
+
+	if (*told)
+		return false;
+	status = vdev->config->get_status(vdev);
+	if (status == VRH_STATUS_ABSENT || !(status & VIRTIO_CONFIG_S_NEEDS_RESET))
+		return false;
+	*told = true;
+	dev_err(&vdev->dev, "the device has failed and asks for a reset: unbind and bind it to use it again\n");
+	return true;
+}
+
 /* Readings of a field, one after the other, that may be torn before the last is taken. */
 #define VRH_CONFIG_TRIES	8
 

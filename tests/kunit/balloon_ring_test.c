@@ -138,8 +138,18 @@ static void a_device_that_asks_for_a_reset_is_served_on(struct kunit *test)
 {
 	struct sim_device *sim = sim_test_plug(test, &usual);
 
+	KUNIT_EXPECT_EQ(test, counter(sim, "errors"), 0);
 	act_at(test, sim, SIM_NEEDS_RESET, 0, 0, 0);
 	pages_move(test, sim);
+	/* Counted once, and again after the reset that it asks for. */
+	KUNIT_EXPECT_EQ(test, counter(sim, "errors"), 1);
+	KUNIT_EXPECT_EQ(test, sim_test_freeze(sim), 0);
+	KUNIT_EXPECT_EQ(test, sim_test_restore(sim), 0);
+	pages_move(test, sim);
+	KUNIT_EXPECT_EQ(test, counter(sim, "errors"), 1);
+	act_at(test, sim, SIM_NEEDS_RESET, 0, 0, 0);
+	pages_move(test, sim);
+	KUNIT_EXPECT_EQ(test, counter(sim, "errors"), 2);
 }
 
 /* Interrupts */
