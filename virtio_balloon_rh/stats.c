@@ -71,6 +71,16 @@ static void vbal_stats_fill(struct vbal *vb)
 	vb->stats_len = n * sizeof(vb->stats[0]);
 }
 
+/*
+ * Statistics stop, the balloon goes on. Or it does not: then all queues break at once,
+ * and who finds that, or made it so, has counted it.
+ */
+static void vbal_stats_broke(struct vbal *vb)
+{
+	if (!vbal_engine_broken(vb))
+		atomic_long_inc(&vb->count.errors);
+}
+
 /* Fills and posts the buffer, which must not be at the host. */
 static void vbal_stats_post(struct vbal *vb)
 {
@@ -79,8 +89,7 @@ static void vbal_stats_post(struct vbal *vb)
 	vbal_stats_fill(vb);
 	sg_init_one(&sg, vb->stats, vb->stats_len);
 	if (virtqueue_add_outbuf(vb->stats_vq, &sg, 1, vb->stats, GFP_KERNEL)) {
-		/* A broken queue: statistics stop, the balloon goes on. */
-		atomic_long_inc(&vb->count.errors);
+		vbal_stats_broke(vb);
 		return;
 	}
 	vb->stats_posted = true;
@@ -98,7 +107,7 @@ static void vbal_stats_work(struct work_struct *work)
 	if (vb->stats_posted && !virtqueue_get_buf(vb->stats_vq, &len)) {
 		/* Or break the ring, once: then the core does not call us any more. */
 		if (virtqueue_is_broken(vb->stats_vq))
-			atomic_long_inc(&vb->count.errors);
+			vbal_stats_broke(vb);
 		goto out;
 	}
 	if (vb->stats_posted)
