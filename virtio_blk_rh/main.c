@@ -412,7 +412,8 @@ out:
 
 /* Freeze and restore */
 
-static int vblk_freeze(struct virtio_device *vdev)
+/* For a suspend, and for a reset of the function. Return: 0 or -ETIMEDOUT. */
+static int vblk_withdraw(struct virtio_device *vdev)
 {
 	struct vblk *vblk = vdev->priv;
 	int err;
@@ -424,12 +425,8 @@ static int vblk_freeze(struct virtio_device *vdev)
 	flush_work(&vblk->config_work);
 
 	err = vblk_hold_io(vblk);
-	if (err) {
-		dev_err(&vdev->dev, "%s: host does not finish its requests\n",
-			vblk->disk->disk_name);
-		vblk_suspect(vblk);	/* or it would fail every time */
+	if (err)
 		return err;
-	}
 	mutex_lock(&vblk->reset_lock);
 	if (vblk_set_state(vblk, VBLK_FROZEN)) {
 		/* Quiesced and not frozen: requests may queue up, nobody sleeps on a freeze. */
@@ -442,13 +439,26 @@ static int vblk_freeze(struct virtio_device *vdev)
 	return 0;
 }
 
+static int __maybe_unused vblk_freeze(struct virtio_device *vdev)
+{
+	struct vblk *vblk = vdev->priv;
+	int err = vblk_withdraw(vdev);
+
+	if (err) {
+		dev_err(&vdev->dev, "%s: host does not finish its requests: the suspend fails\n",
+			vblk->disk->disk_name);
+		vblk_suspect(vblk);	/* or it would fail every time */
+	}
+	return err;
+}
+
 /* The PCI core will reset the function now, whether its requests have ended or not. */
 static int __maybe_unused vblk_reset_prepare(struct virtio_device *vdev)
 {
-	if (!vblk_freeze(vdev))
+	if (!vblk_withdraw(vdev))
 		return 0;
 	vblk_give_up(vdev->priv, "reset with requests in flight");
-	return vblk_freeze(vdev);
+	return vblk_withdraw(vdev);
 }
 
 /* The device must be able to do what the disk was set up for. */
