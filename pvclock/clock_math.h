@@ -62,6 +62,11 @@ static_assert(offsetof(struct pvclock_vcpu_time_info, flags) == 29);
 /*
  * No later time is noted, so that none comes near PVC_SETTLED: 146 years after the
  * virtual machine's start. The kernel's ktime_t ends at twice that.
+ *
+ * Only a host that lies has later ones, and then time is what it says. Most of them take
+ * the clock to this value, where it stands until a resume. But one that lies just 2^63
+ * after what is noted with PVC_SETTLED passes pvc_note(), and the next true reading is a
+ * step back. To look for that would cost every clock read an instruction or two more.
  */
 #define PVC_NS_MAX (BIT_ULL(62) - 1)
 
@@ -234,7 +239,7 @@ u64 pvc_clamp(atomic64_t *last, u64 ns);
  *
  * One comparison tells that nothing has to be done: a reading before @last wraps
  * and is as far off as one that is due to be noted, and PVC_SETTLED in @last makes
- * every reading so.
+ * every reading so up to PVC_NS_MAX, behind which see there.
  *
  * Context: any, also NMI.
  * Return: @ns, or the larger value that was noted before.
