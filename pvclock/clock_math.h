@@ -64,9 +64,9 @@ static_assert(offsetof(struct pvclock_vcpu_time_info, flags) == 29);
  * virtual machine's start. The kernel's ktime_t ends at twice that.
  *
  * Only a host that lies has later ones, and then time is what it says. Most of them take
- * the clock to this value, where it stands until a resume. But one that lies just 2^63
- * after what is noted with PVC_SETTLED passes pvc_note(), and the next true reading is a
- * step back. To look for that would cost every clock read an instruction or two more.
+ * the clock to this value, where it stands until a resume. But one that is 2^63 ns, to a
+ * tick, after what is noted with PVC_SETTLED passes pvc_note(), and the true one after it
+ * is a step back. To look for that would cost every clock read an instruction or two more.
  */
 #define PVC_NS_MAX (BIT_ULL(62) - 1)
 
