@@ -51,8 +51,8 @@ u64 notrace pvc_note_slow(atomic64_t *last, u64 ns)
  *
  * The first reading after stable ones does not know what they were, only that
  * none was later than PVC_LAG_NSEC after the last that was noted. That is where
- * time goes on from: up to a tick early, and standing still until the host is
- * there. Programs can bear that; they cannot bear a step back. A CPU that still
+ * time goes on from: ahead of the host by up to a tick, and standing still until the
+ * host is there. Programs can bear that; they cannot bear a step back. A CPU that still
  * has a stable page then finds PVC_SETTLED and cannot hand out less either.
  *
  * Context: any, also NMI.
