@@ -374,8 +374,9 @@ static void vbal_resize(struct work_struct *work)
 void vbal_fail(struct vbal *vb, const char *why)
 {
 	atomic_long_inc(&vb->count.errors);
-	dev_err(&vb->vdev->dev, "%s: the device is reset and not used until the driver is bound again\n",
-		why);
+	dev_err(&vb->vdev->dev, "%s: the device is reset%s\n", why,
+		vbal_running(vb) ? " and not used until the driver is bound again" :
+		", as it was being stopped");
 	/* Stops whoever would add buffers or notify after the reset. */
 	virtio_break_device(vb->vdev);
 	vrh_device_stop(vb->vdev);

@@ -15,7 +15,9 @@
  * The kernel takes the blocks back whatever we return, so returning while the
  * host may still discard them would lose data. After 12 times 5 s the device is
  * reset instead, which is the only way to be sure. In slices, because a guest
- * that was stopped for hours may see its clock jump: that uses up one slice.
+ * that was stopped for hours may see its clock jump: that uses up one slice. A
+ * device that is being stopped is reset anyway, so nobody who unbinds it, suspends
+ * or reboots waits for more than the slice under way.
  */
 #define REPORT_SLICE	(5 * HZ)
 #define REPORT_SLICES	12
@@ -45,7 +47,7 @@ static int vbal_report_wait(struct vbal *vb)
 		wait_event_timeout(vb->report_wait,
 				   (used = vbal_report_used(vb)) ||
 				   virtqueue_is_broken(vb->report_vq), REPORT_SLICE);
-		if (!used && virtqueue_is_broken(vb->report_vq))
+		if (!used && (virtqueue_is_broken(vb->report_vq) || !vbal_running(vb)))
 			break;
 	}
 	if (used)
@@ -139,9 +141,11 @@ void vbal_report_start(struct vbal *vb)
 
 /**
  * vbal_report_stop() - stop reporting and wait for a report that is running
- * @vb: device that is not reset yet; may be called again
+ * @vb: device that is not reset yet and does not run any more; may be called again
  *
- * Context: process context; bounded by REPORT_SLICES.
+ * A report that the host has kept until then resets the device.
+ *
+ * Context: process context; at most REPORT_SLICE.
  */
 void vbal_report_stop(struct vbal *vb)
 {

@@ -1,13 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * virtio_balloon_rh against the simulated device: suspends, devices that are not there, and
- * lies about statistics, reports and idle rings, which are counted. Whatever happens, all
- * pages are the guest's in the end.
+ * virtio_balloon_rh against the simulated device: suspends, resets, devices that are not
+ * there, and lies about statistics, reports and idle rings, which are counted. Whatever
+ * happens, all pages are the guest's in the end.
  */
 #include <linux/jiffies.h>
 #include <linux/module.h>
 
 #include "balloon_kunit.h"
+
+/* Nobody has it, of what the guest had before. */
+static unsigned long free_pages_now(void)
+{
+	struct sysinfo info;
+
+	si_meminfo(&info);
+	return info.freeram;
+}
 
 /* Suspend */
 
@@ -294,6 +303,158 @@ static void a_report_used_twice_does_not_hurt_the_balloon(struct kunit *test)
 	}
 }
 
+/* The reset that has to come anyway comes after 5 s, and not after a minute. */
+static void a_host_that_keeps_a_report_cannot_hold_up_an_unbind(struct kunit *test)
+{
+	struct sim_device *sim = keeps_a_report(test);
+	unsigned long lent = counts(sim).reported_bytes >> PAGE_SHIFT;
+	unsigned long without = free_pages_now();
+
+	KUNIT_EXPECT_EQ(test, counter(sim, "errors"), 0);
+	ends(test, false);
+	/* Half of it allows for what others have taken meanwhile. */
+	KUNIT_EXPECT_NE(test, lent, 0);
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(free_pages_now() >= without + lent / 2, SOON_MS));
+}
+
+static void a_host_that_keeps_a_report_cannot_hold_up_a_suspend(struct kunit *test)
+{
+	struct sim_device *sim = keeps_a_report(test);
+
+	freeze(test, sim);
+	KUNIT_EXPECT_EQ(test, counter(sim, "errors"), 1);
+	KUNIT_EXPECT_EQ(test, counter(sim, "reported"), 0);
+	act(test, sim, SIM_BALLOON_HOLD_REPORT, 0, 0, 0);
+	KUNIT_ASSERT_EQ(test, sim_test_restore(sim), 0);
+	KUNIT_EXPECT_TRUE(test, reaches(sim, SOME));
+	stir();
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(counter(sim, "reported") > 0, SOON_MS));
+	pages_move(test, sim);
+	KUNIT_EXPECT_EQ(test, counter(sim, "errors"), 1);
+}
+
+/* The kernel has room for one. */
+static void a_second_device_gets_no_reports_and_works(struct kunit *test)
+{
+	struct sim_device *first = reported_to(test, SIM_LEN, 0), *second;
+
+	second = sim_create(&reporting);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(second));
+	KUNIT_EXPECT_EQ(test, sim_plug(second), 0);
+	KUNIT_EXPECT_TRUE(test, sim_test_live(second));
+	stir();
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(reports_agree(first), SOON_MS));
+	pages_move(test, second);
+	pages_move(test, first);
+	KUNIT_EXPECT_EQ(test, counter(second, "reported"), 0);
+	KUNIT_EXPECT_EQ(test, counts(second).reports, 0);
+	sim_test_end(test, second, false);
+	stir();
+	pages_move(test, first);
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(reports_agree(first), SOON_MS));
+}
+
+/* Other ends */
+
+/* What the kernel does before it reboots. */
+static void shut_down(struct sim_device *sim)
+{
+	device_lock(&sim->vdev.dev);
+	sim->vdev.dev.bus->shutdown(&sim->vdev.dev);
+	device_unlock(&sim->vdev.dev);
+}
+
+static void a_reboot_finds_the_device_reset_and_waits_for_no_host(struct kunit *test)
+{
+	struct sim_device *sim = keeps_a_report(test);
+	unsigned long start = jiffies;
+
+	shut_down(sim);
+	KUNIT_EXPECT_LE(test, jiffies_to_msecs(jiffies - start), UNBIND_MS);
+	KUNIT_EXPECT_FALSE(test, sim_test_live(sim));
+	/* Nothing follows any more; what is in the balloon stays there. */
+	target(test, sim, 0);
+	act(test, sim, SIM_CONFIG_IRQ, 0, 0, 0);
+	msleep(50);
+	KUNIT_EXPECT_EQ(test, counter(sim, "held_pages"), SOME);
+	/* Only where the reboot does not come. */
+	ends(test, false);
+}
+
+static void a_reset_of_the_function_keeps_the_target(struct kunit *test)
+{
+	struct sim_device *sim = sim_test_plug(test, &usual);
+
+	target(test, sim, FULL);
+	KUNIT_EXPECT_TRUE(test, reaches(sim, FULL));
+	keep(sim);
+	KUNIT_ASSERT_EQ(test, virtio_device_reset_prepare(&sim->vdev), 0);
+	KUNIT_EXPECT_EQ(test, counter(sim, "held_pages"), 0);
+	all_are_back(test);
+	KUNIT_ASSERT_EQ(test, virtio_device_reset_done(&sim->vdev), 0);
+	KUNIT_EXPECT_TRUE(test, reaches(sim, FULL));
+	target(test, sim, 0);
+	KUNIT_EXPECT_TRUE(test, reaches(sim, 0));
+	/* One that nobody was told of before: the driver has virtqueues that are no more. */
+	KUNIT_EXPECT_EQ(test, virtio_device_reset_done(&sim->vdev), -EBUSY);
+	sim_test_unplug(test, false);
+	pages_move(test, sim_test_plug(test, &usual));
+}
+
+static void a_device_without_config_space_is_refused(struct kunit *test)
+{
+	static struct virtio_config_ops without;
+	const struct virtio_config_ops *with;
+	struct sim_device *sim = sim_test_plug(test, &usual);
+
+	with = sim->vdev.config;
+	without = *with;
+	without.get = NULL;
+	device_release_driver(&sim->vdev.dev);
+	sim->vdev.config = &without;
+	KUNIT_EXPECT_LE(test, device_attach(&sim->vdev.dev), 0);
+	KUNIT_EXPECT_FALSE(test, sim_test_live(sim));
+	KUNIT_EXPECT_PTR_EQ(test, sim->vdev.dev.driver, NULL);
+	sim->vdev.config = with;
+	pages_move(test, sim_test_plug(test, &usual));
+}
+
+/* Files */
+
+static void every_file_says_what_it_is_named_for(struct kunit *test)
+{
+	static const char * const zero[] = {
+		"held_pages", "inflated", "deflated", "migrated", "reported", "stats",
+		"alloc_failed", "floor_stops", "oom_calls", "oom_pages", "host_late", "errors",
+	};
+	struct sim_device *sim = sim_test_plug(test, &usual);
+	char path[80], text[128];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(zero); i++)
+		KUNIT_EXPECT_EQ_MSG(test, counter(sim, zero[i]), 0, "%s", zero[i]);
+	snprintf(path, sizeof(path), "sys/bus/virtio/devices/%s/vrh/features",
+		 dev_name(&sim->vdev.dev));
+	KUNIT_EXPECT_GT(test, sim_test_read(path, text, sizeof(text)), 0);
+	KUNIT_EXPECT_STREQ(test, text,
+			   "MUST_TELL_HOST STATS_VQ EVENT_IDX VERSION_1 RING_RESET");
+}
+
+static void a_floor_that_makes_no_sense_is_refused(struct kunit *test)
+{
+	/* 16 TiB, in MiB, is the most. */
+	static const char * const wrong[] = { "-2", "16777217", "99999999999", "many" };
+	char text[24];
+	unsigned int i;
+
+	write_file(test, FLOOR, "16777216");
+	for (i = 0; i < ARRAY_SIZE(wrong); i++)
+		KUNIT_EXPECT_EQ_MSG(test, sim_test_write(test, FLOOR, wrong[i]), -EINVAL, "%s",
+				    wrong[i]);
+	sim_test_read(FLOOR, text, sizeof(text));
+	KUNIT_EXPECT_STREQ(test, text, "16777216");
+}
+
 static struct kunit_case balloon_life_cases[] = {
 	KUNIT_CASE(a_suspend_brings_pages_back_and_a_restore_the_target),
 	KUNIT_CASE_SLOW(a_host_that_does_not_answer_cannot_hold_up_a_suspend),
@@ -308,6 +469,14 @@ static struct kunit_case balloon_life_cases[] = {
 	KUNIT_CASE(a_report_s_length_and_a_lost_interrupt_mean_nothing),
 	KUNIT_CASE(a_broken_reporting_queue_resets_the_device_and_is_counted),
 	KUNIT_CASE(a_report_used_twice_does_not_hurt_the_balloon),
+	KUNIT_CASE_SLOW(a_host_that_keeps_a_report_cannot_hold_up_an_unbind),
+	KUNIT_CASE_SLOW(a_host_that_keeps_a_report_cannot_hold_up_a_suspend),
+	KUNIT_CASE(a_second_device_gets_no_reports_and_works),
+	KUNIT_CASE_SLOW(a_reboot_finds_the_device_reset_and_waits_for_no_host),
+	KUNIT_CASE_SLOW(a_reset_of_the_function_keeps_the_target),
+	KUNIT_CASE(a_device_without_config_space_is_refused),
+	KUNIT_CASE(every_file_says_what_it_is_named_for),
+	KUNIT_CASE(a_floor_that_makes_no_sense_is_refused),
 	{}
 };
 
