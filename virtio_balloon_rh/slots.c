@@ -156,8 +156,14 @@ static int vbal_slot_post(struct vbal_queue *q, struct vbal_slot *slot)
 	if (err)
 		return err;
 	slot->state = VBAL_SLOT_POSTED;
-	slot->posted = true;
-	WRITE_ONCE(q->pending, q->pending + slot->nr);
+	/*
+	 * A page of a migration takes the place of one that counts as held: with both, the
+	 * balloon would look too large, and give a page back to inflate another one.
+	 */
+	if (!slot->page) {
+		slot->posted = true;
+		WRITE_ONCE(q->pending, q->pending + slot->nr);
+	}
 	return 0;
 }
 

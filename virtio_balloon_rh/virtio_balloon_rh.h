@@ -123,7 +123,7 @@ struct vbal_slot {
  * @slots: number of slots in use, at most the ring's size
  * @late: slots that were left unfinished
  * @limbo: of those, slots of the inflate queue with a page that may be listed
- * @pending: pages in buffers that are not finished
+ * @pending: pages in buffers that are not finished, without those of migrations
  * @slot: the buffers
  */
 struct vbal_queue {

@@ -21,6 +21,7 @@ TREE = pathlib.Path(os.environ.get("VRH_TREE") or host.repository())
 EXPECTED = set("""
     balloon_alloc_test
     balloon_life_test
+    balloon_mm_test
     balloon_policy_test
     balloon_ring_test
     blk_alloc_test
