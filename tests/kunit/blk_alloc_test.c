@@ -33,13 +33,12 @@ static void each_failing_allocation_of_a_resume_ends_cleanly(struct kunit *test)
 		sim = sim_test_plug(test, &usual);
 		io_begin(test, sim, &io);
 		KUNIT_ASSERT_EQ(test, sim_test_freeze(sim), 0);
-		take_off(&flight, io.file, io.in, 4);
+		take_off(test, sim, &flight, &io, 4);
 		sim_sweep_begin(&sweep);
 		err = sim_test_restore(sim);
 		sim_sweep_end(&sweep);
 		/* Requests that came meanwhile end, well or badly, and nobody waits. */
-		KUNIT_EXPECT_TRUE(test, lands(&flight, SOON_MS));
-		KUNIT_EXPECT_EQ(test, atomic_read(&flight.bad), err ? 4 : 0);
+		expect_landed(test, &flight, err ? 4 : 0);
 		KUNIT_EXPECT_TRUE(test, !err || err == -ENOMEM);
 		refused += !!err;
 		io_end(&io);
@@ -118,8 +117,7 @@ static void each_failing_allocation_of_a_discard_costs_nothing(struct kunit *tes
 		sim_sweep_begin(&sweep);
 		discard_together(&io, &flight);
 		sim_sweep_end(&sweep);
-		KUNIT_EXPECT_TRUE(test, lands(&flight, SOON_MS));
-		KUNIT_EXPECT_EQ(test, atomic_read(&flight.bad), 0);
+		expect_landed(test, &flight, 0);
 		together += sim_blk_get_ranges(sim, &type, ranges, RANGES) > 1;
 		for (i = 0; i < RANGES; i++) {
 			KUNIT_EXPECT_EQ(test, sim_blk_peek(sim, 64 * (i + 1) * SECTOR_SIZE, io.in,

@@ -10,6 +10,7 @@
 #include <linux/blkdev.h>
 #include <linux/completion.h>
 #include <linux/cpumask.h>
+#include <linux/log2.h>
 #include <linux/module.h>
 #include <linux/random.h>
 #include <linux/sched.h>
@@ -31,8 +32,8 @@
 /* Where suites write; what lies before it belongs to partition tables. */
 #define SECTOR	8
 
-/* How soon a driver ends what it knows to be lost; the guest runs under TCG. */
-#define SOON_MS	10000
+/* How soon a driver ends what it knows to be lost; the guest runs under TCG, and may be slow. */
+#define SOON_MS	20000
 
 static const struct sim_options __maybe_unused usual = {
 	.id = VIRTIO_ID_BLOCK,
@@ -67,7 +68,7 @@ static inline struct file *open_disk(struct kunit *test, struct sim_device *sim)
 	snprintf(path, sizeof(path), "dev/%s", name);
 	/* devtmpfs makes the node in a thread of its own. */
 	sim_test_wait(!IS_ERR(file = sim_test_open(path, flags)) || PTR_ERR(file) != -ENOENT,
-		      2000);
+		      SOON_MS);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(file));
 	return file;
 }
@@ -227,22 +228,51 @@ static inline void data_moves(struct kunit *test, struct sim_device *sim)
 
 /* Many at a time */
 
+/* Sectors that they read: far from each other, so that nobody merges them, and from SECTOR. */
+#define FLIGHT_SECTORS	63
+#define FLIGHT_FIRST	64
+#define FLIGHT_GAP	63
+
 /**
  * struct flight - requests under way
  * @left: not yet ended, and one for who waits
  * @bad: ended with an error
+ * @wrong: ended without one, and have not brought what is on the disk
+ * @data: what reads bring, a sector each, or NULL
  * @none: completed when none is left
  */
 struct flight {
 	atomic_t left;
 	atomic_t bad;
+	atomic_t wrong;
+	u64 *data;
 	struct completion none;
 };
 
 static inline void land(struct flight *flight)
 {
 	if (atomic_dec_and_test(&flight->left))
-		complete(&flight->none);
+		complete_all(&flight->none);
+}
+
+#define FLIGHT_WORDS	(SECTOR_SIZE / sizeof(u64))
+
+/* What is in the sectors that flights read: no word of the disk is there twice. */
+static inline u64 flight_word(unsigned int sector, unsigned int word)
+{
+	return (sector * FLIGHT_WORDS + word + 1ULL) * 0x9e3779b97f4a7c15ULL;
+}
+
+static inline bool brought(const struct flight *flight, const struct bio *bio)
+{
+	const u64 *data = bvec_virt(bio->bi_io_vec);
+	unsigned int i, sector;
+
+	sector = (data - flight->data) / FLIGHT_WORDS % FLIGHT_SECTORS;
+	for (i = 0; i < FLIGHT_WORDS; i++)
+		if (data[i] != flight_word(sector, i))
+			return false;
+	return true;
 }
 
 static void landed(struct bio *bio)
@@ -251,6 +281,8 @@ static void landed(struct bio *bio)
 
 	if (bio->bi_status)
 		atomic_inc(&flight->bad);
+	else if (flight->data && !brought(flight, bio))
+		atomic_inc(&flight->wrong);
 	bio_put(bio);
 	land(flight);
 }
@@ -259,6 +291,8 @@ static inline void board(struct flight *flight)
 {
 	atomic_set(&flight->left, 1);
 	atomic_set(&flight->bad, 0);
+	atomic_set(&flight->wrong, 0);
+	flight->data = NULL;
 	init_completion(&flight->none);
 }
 
@@ -270,16 +304,36 @@ static inline void fly(struct flight *flight, struct bio *bio)
 	submit_bio(bio);
 }
 
-/* NR reads of a sector each. */
-static inline void take_off(struct flight *flight, struct file *file, void *data,
-			    unsigned int nr)
+/* SECTOR has room for one, and is zero afterwards. */
+static inline void flight_fill(struct kunit *test, struct sim_device *sim, u64 *sector)
+{
+	unsigned int i, word;
+
+	for (i = 0; i < FLIGHT_SECTORS; i++) {
+		for (word = 0; word < FLIGHT_WORDS; word++)
+			sector[word] = flight_word(i, word);
+		KUNIT_EXPECT_EQ(test, sim_blk_poke(sim, (FLIGHT_FIRST + FLIGHT_GAP * i) *
+						   (u64)SECTOR_SIZE, sector, SECTOR_SIZE), 0);
+	}
+	memset(sector, 0, SECTOR_SIZE);
+}
+
+/* NR reads of a sector each; the disk has the sectors' data just before. */
+static inline void take_off(struct kunit *test, struct sim_device *sim, struct flight *flight,
+			    const struct io *io, unsigned int nr)
 {
 	unsigned int i;
+	u64 *data;
 
+	data = kunit_kzalloc(test, roundup_pow_of_two(nr + 1) * SECTOR_SIZE, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, data);
+	flight_fill(test, sim, data);
 	board(flight);
-	/* Far from each other, so that nobody merges them. */
+	flight->data = data;
 	for (i = 0; i < nr; i++)
-		fly(flight, make_bio(file, REQ_OP_READ, 64 * (i % 64), data, SECTOR_SIZE));
+		fly(flight, make_bio(io->file, REQ_OP_READ,
+				     FLIGHT_FIRST + FLIGHT_GAP * (i % FLIGHT_SECTORS),
+				     data + i * FLIGHT_WORDS, SECTOR_SIZE));
 	land(flight);
 }
 
@@ -287,6 +341,20 @@ static inline void take_off(struct flight *flight, struct file *file, void *data
 static inline bool lands(struct flight *flight, unsigned int ms)
 {
 	return wait_for_completion_timeout(&flight->none, msecs_to_jiffies(ms));
+}
+
+/* They have, well or badly, but none that ended well without what is on the disk. */
+static inline void expect_over(struct kunit *test, struct flight *flight)
+{
+	KUNIT_ASSERT_TRUE(test, lands(flight, SOON_MS));
+	KUNIT_EXPECT_EQ(test, atomic_read(&flight->wrong), 0);
+}
+
+/* And so many have ended badly. */
+static inline void expect_landed(struct kunit *test, struct flight *flight, unsigned int bad)
+{
+	expect_over(test, flight);
+	KUNIT_EXPECT_EQ(test, atomic_read(&flight->bad), bad);
 }
 
 #endif

@@ -81,9 +81,8 @@ static void a_device_that_suppresses_kicks_gets_every_request(struct kunit *test
 		sim = sim_test_plug(test, &options);
 		io_begin(test, sim, &io);
 		for (round = 0; round < 20; round++) {
-			take_off(&flight, io.file, io.in, 40);
-			KUNIT_ASSERT_TRUE(test, lands(&flight, SOON_MS));
-			KUNIT_EXPECT_EQ(test, atomic_read(&flight.bad), 0);
+			take_off(test, sim, &flight, &io, 40);
+			expect_landed(test, &flight, 0);
 		}
 		io_end(&io);
 		data_moves(test, sim);
@@ -107,14 +106,13 @@ static void a_full_ring_is_waited_for(struct kunit *test)
 		sim = sim_test_plug(test, &options);
 		io_begin(test, sim, &io);
 		sim_tell_all(test, sim, .op = SIM_HOLD, .count = 1000);
-		take_off(&flight, io.file, io.in, 120);
+		take_off(test, sim, &flight, &io, 120);
 		KUNIT_EXPECT_TRUE(test, sim_test_wait(sim_test_told(sim, SIM_HOLD) == 256 / 3,
 						      SOON_MS));
 		KUNIT_EXPECT_FALSE(test, lands(&flight, 100));
 		KUNIT_EXPECT_EQ(test, sim_test_told(sim, SIM_HOLD), 256 / 3);
 		sim_forget(sim);
-		KUNIT_EXPECT_TRUE(test, lands(&flight, SOON_MS));
-		KUNIT_EXPECT_EQ(test, atomic_read(&flight.bad), 0);
+		expect_landed(test, &flight, 0);
 		io_end(&io);
 		data_moves(test, sim);
 	}
@@ -128,14 +126,12 @@ static void order_of_answers_does_not_matter(struct kunit *test)
 
 	io_begin(test, sim, &io);
 	sim_tell_all(test, sim, .op = SIM_REORDER, .count = 8, .value = 4);
-	take_off(&flight, io.file, io.in, 8);
+	take_off(test, sim, &flight, &io, 8);
 	KUNIT_EXPECT_TRUE(test, sim_test_wait(sim_test_told(sim, SIM_REORDER) == 8, SOON_MS));
 	/* Two queues may have shared them unevenly. */
-	if (!lands(&flight, 1000)) {
+	if (!lands(&flight, 1000))
 		sim_forget(sim);
-		KUNIT_EXPECT_TRUE(test, lands(&flight, SOON_MS));
-	}
-	KUNIT_EXPECT_EQ(test, atomic_read(&flight.bad), 0);
+	expect_landed(test, &flight, 0);
 	data_moves(test, sim);
 	io_end(&io);
 }
@@ -150,12 +146,11 @@ static void a_lost_interrupt_delays_and_no_more(struct kunit *test)
 
 	io_begin(test, sim, &io);
 	sim_tell_all(test, sim, .op = SIM_IRQ_DROP);
-	take_off(&flight, io.file, io.in, 1);
+	take_off(test, sim, &flight, &io, 1);
 	sim_test_applied(test, sim);
 	KUNIT_EXPECT_FALSE(test, lands(&flight, 100));
 	sim_tell_all(test, sim, .op = SIM_IRQ);
-	KUNIT_EXPECT_TRUE(test, lands(&flight, SOON_MS));
-	KUNIT_EXPECT_EQ(test, atomic_read(&flight.bad), 0);
+	expect_landed(test, &flight, 0);
 	io_end(&io);
 	data_moves(test, sim);
 }
@@ -283,7 +278,7 @@ static void a_capacity_that_changes_is_followed(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(sectors); i++) {
 		sim_tell(test, sim, .op = SIM_CONFIG, .width = 8, .value = sectors[i]);
 		if (sectors[i] < U32_MAX) {
-			KUNIT_EXPECT_TRUE(test, sim_test_wait(size_of(&io) == sectors[i], 5000));
+			KUNIT_EXPECT_TRUE(test, sim_test_wait(size_of(&io) == sectors[i], SOON_MS));
 			before = sectors[i];
 		} else {
 			/* More than the block layer can count: nothing happens. */
@@ -340,13 +335,13 @@ static void a_torn_capacity_is_read_again_but_not_for_ever(struct kunit *test)
 	tear(test, sim);
 	sim_tell(test, sim, .op = SIM_CONFIG_IRQ);
 	sim_test_applied(test, sim);
-	KUNIT_EXPECT_TRUE(test, sim_test_wait(size_of(&io) != 0x2000, 5000));
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(size_of(&io) != 0x2000, SOON_MS));
 	KUNIT_EXPECT_EQ(test, size_of(&io), 0x1010);
 
 	before = sim_test_told(sim, SIM_CONFIG_TEAR);
 	tear_for_ever(test, sim);
 	sim_tell(test, sim, .op = SIM_CONFIG_IRQ);
-	KUNIT_EXPECT_TRUE(test, sim_test_wait(size_of(&io) == 0x1008, 5000));
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(size_of(&io) == 0x1008, SOON_MS));
 	sim_forget(sim);
 	KUNIT_EXPECT_EQ(test, sim_test_told(sim, SIM_CONFIG_TEAR) - before, 8);
 	io_end(&io);
@@ -365,20 +360,18 @@ static void a_suspend_keeps_requests(struct kunit *test)
 	io_begin(test, sim, &io);
 	for (round = 0; round < 3; round++) {
 		sim_tell_all(test, sim, .op = SIM_DELAY, .value = 300, .count = 2);
-		take_off(&flight, io.file, io.in, 2);
+		take_off(test, sim, &flight, &io, 2);
 		KUNIT_ASSERT_EQ(test, sim_test_freeze(sim), 0);
 		/* Those under way have ended, with what the device says. */
 		KUNIT_EXPECT_EQ(test, sim_test_told(sim, SIM_DELAY), 2 * (round + 1));
 		KUNIT_EXPECT_EQ(test, atomic_read(&flight.left), 0);
-		KUNIT_EXPECT_TRUE(test, lands(&flight, SOON_MS));
-		KUNIT_EXPECT_EQ(test, atomic_read(&flight.bad), 0);
+		expect_landed(test, &flight, 0);
 		KUNIT_EXPECT_EQ(test, nr_vqs(sim), 0);
 
-		take_off(&later, io.file, io.in, 10);
+		take_off(test, sim, &later, &io, 10);
 		KUNIT_EXPECT_FALSE(test, lands(&later, 100));
 		KUNIT_ASSERT_EQ(test, sim_test_restore(sim), 0);
-		KUNIT_EXPECT_TRUE(test, lands(&later, SOON_MS));
-		KUNIT_EXPECT_EQ(test, atomic_read(&later.bad), 0);
+		expect_landed(test, &later, 0);
 		data_moves(test, sim);
 	}
 	io_end(&io);
@@ -406,16 +399,15 @@ static void a_device_may_be_another_after_a_suspend(struct kunit *test)
 	sim_config_write(sim, offsetof(struct virtio_blk_config, wce), &wce, sizeof(wce), false);
 	KUNIT_ASSERT_EQ(test, sim_test_restore(sim), 0);
 	KUNIT_EXPECT_EQ(test, device_wce(sim), 0);
-	KUNIT_EXPECT_TRUE(test, sim_test_wait(size_of(&io) == 0x1000, 5000));
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(size_of(&io) == 0x1000, SOON_MS));
 	/* There are more tags than entries now. */
 	set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id()));
 	sim_tell_all(test, sim, .op = SIM_HOLD, .count = 1000);
-	take_off(&flight, io.file, io.in, 200);
+	take_off(test, sim, &flight, &io, 200);
 	KUNIT_EXPECT_TRUE(test, sim_test_wait(sim_test_told(sim, SIM_HOLD) == 128, SOON_MS));
 	set_cpus_allowed_ptr(current, cpu_possible_mask);
 	sim_forget(sim);
-	KUNIT_EXPECT_TRUE(test, lands(&flight, SOON_MS));
-	KUNIT_EXPECT_EQ(test, atomic_read(&flight.bad), 0);
+	expect_landed(test, &flight, 0);
 
 	/* And larger again. */
 	KUNIT_ASSERT_EQ(test, sim_test_freeze(sim), 0);
@@ -438,15 +430,14 @@ static void comes_back_bad(struct kunit *test, const char *name,
 	KUNIT_ASSERT_EQ(test, nr_vqs(sim), queues);
 	io_begin(test, sim, &io);
 	KUNIT_ASSERT_EQ(test, sim_test_freeze(sim), 0);
-	take_off(&flight, io.file, io.in, 10);
+	take_off(test, sim, &flight, &io, 10);
 	spoil(test, sim);
 	KUNIT_EXPECT_NE(test, sim_test_restore(sim), 0);
 	sim->nr_queues = queues;
 	/* Gone, it is not even shown to the driver, and the requests wait for its removal. */
 	if (READ_ONCE(sim->gone))
 		sim_test_unplug(test, false);
-	KUNIT_EXPECT_TRUE(test, lands(&flight, SOON_MS));
-	KUNIT_EXPECT_EQ(test, atomic_read(&flight.bad), 10);
+	expect_landed(test, &flight, 10);
 	KUNIT_EXPECT_NE(test, submit(io.file, REQ_OP_READ, 0, io.in, SZ_4K), 0);
 	io_end(&io);
 	data_moves(test, sim_test_plug(test, &usual));

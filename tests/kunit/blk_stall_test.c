@@ -119,10 +119,8 @@ static void goes_on(struct kunit *test, struct stall *stall)
 {
 	KUNIT_EXPECT_TRUE(test, sim_test_live(stall->sim));
 	sim_forget(stall->sim);
-	if (stall->reads) {
-		KUNIT_EXPECT_TRUE(test, lands(&stall->flight, SOON_MS));
-		KUNIT_EXPECT_EQ(test, atomic_read(&stall->flight.bad), 0);
-	}
+	if (stall->reads)
+		expect_landed(test, &stall->flight, 0);
 	data_moves(test, stall->sim);
 }
 
@@ -157,7 +155,7 @@ static void ended(struct kunit *test, struct stall *stall)
 {
 	struct io *io = &stall->io;
 
-	KUNIT_EXPECT_TRUE(test, lands(&stall->flight, SOON_MS));
+	expect_landed(test, &stall->flight, stall->bad);
 	KUNIT_EXPECT_NE(test, submit(io->file, REQ_OP_READ, 0, io->in, SZ_4K), 0);
 }
 
@@ -196,6 +194,9 @@ static struct stall stalls[] = {
 	  .end = refused },
 };
 
+/* Those who still wait. */
+static struct flight waiting;
+
 static void stall_work(struct work_struct *work)
 {
 	struct stall *stall = container_of(work, struct stall, work);
@@ -203,6 +204,7 @@ static void stall_work(struct work_struct *work)
 
 	stall->got = stall->wait(stall);
 	stall->ms = ktime_ms_delta(ktime_get(), start);
+	land(&waiting);
 }
 
 static void stall_begin(struct kunit *test, struct stall *stall)
@@ -230,7 +232,7 @@ static void stall_begin(struct kunit *test, struct stall *stall)
 	}
 	sim_tell_all(test, stall->sim, .op = stall->op, .count = 1000);
 	if (stall->reads)
-		take_off(&stall->flight, stall->io.file, stall->io.in, stall->reads);
+		take_off(test, stall->sim, &stall->flight, &stall->io, stall->reads);
 	if (stall->prepare)
 		stall->prepare(test, stall);
 	KUNIT_EXPECT_TRUE(test, sim_test_wait(sim_test_told(stall->sim, stall->op) >= stall->reads,
@@ -254,6 +256,20 @@ static void stall_end(struct kunit *test, struct stall *stall)
 	sim_test_end(test, stall->sim, false);
 }
 
+/* All have come back, or this module and what it has given them stay for good. */
+static void stalls_wait(struct kunit *test)
+{
+	unsigned int i;
+
+	if (lands(&waiting, 2 * TWICE_MS))
+		return;
+	for (i = 0; i < ARRAY_SIZE(stalls); i++)
+		if (work_busy(&stalls[i].work))
+			kunit_err(test, "%s: no end", stalls[i].name);
+	__module_get(THIS_MODULE);
+	KUNIT_ASSERT_TRUE_MSG(test, false, "a wait without an end");
+}
+
 static void a_host_has_half_a_minute(struct kunit *test)
 {
 	struct workqueue_struct *queue = alloc_workqueue("blk-stall", WQ_UNBOUND, 0);
@@ -262,8 +278,13 @@ static void a_host_has_half_a_minute(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, queue);
 	for (i = 0; i < ARRAY_SIZE(stalls); i++)
 		stall_begin(test, &stalls[i]);
-	for (i = 0; i < ARRAY_SIZE(stalls); i++)
+	board(&waiting);
+	for (i = 0; i < ARRAY_SIZE(stalls); i++) {
+		atomic_inc(&waiting.left);
 		queue_work(queue, &stalls[i].work);
+	}
+	land(&waiting);
+	stalls_wait(test);
 	destroy_workqueue(queue);
 	for (i = 0; i < ARRAY_SIZE(stalls); i++)
 		stall_end(test, &stalls[i]);

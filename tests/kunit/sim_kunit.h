@@ -190,7 +190,7 @@ static inline struct sim_device *sim_test_plug(struct kunit *test,
  */
 static inline void sim_test_applied(struct kunit *test, struct sim_device *sim)
 {
-	KUNIT_EXPECT_TRUE(test, sim_test_wait(!READ_ONCE(sim->nr_rules), 5000));
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(!READ_ONCE(sim->nr_rules), 20000));
 }
 
 /**
