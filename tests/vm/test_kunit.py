@@ -26,6 +26,7 @@ EXPECTED = set("""
     balloon_ring_test
     blk_alloc_test
     blk_lies_test
+    blk_life_test
     blk_limits_test
     blk_ring_test
     blk_stall_test
