@@ -42,6 +42,7 @@ EXPECTED = set("""
     net_ring_test
     pvclock_host_test
     pvclock_jumps_test
+    pvclock_load_test
     pvclock_math_test
     pvclock_read_test
     pvclock_source_test
