@@ -406,6 +406,34 @@ int sim_net_receive(struct sim_net_dev *net, struct sim_net_packet *packet)
 	return deliver(net, packet, &segments, false);
 }
 
+/* One starved queue must not keep the others' packets out. */
+static bool backlog_full(const struct sim_net_dev *net)
+{
+	return net->nr_pending > SIM_NET_BACKLOG || net->pending_bytes > SIM_NET_BACKLOG_BYTES;
+}
+
+/* The turn of one packet of the backlog, which it may @wait in; the place of the next. */
+static struct list_head *pump_one(struct sim_net_dev *net, struct list_head *at, bool wait)
+{
+	struct sim_net_packet *packet = list_entry(at, struct sim_net_packet, node);
+	struct sim_net_packet *seg;
+	LIST_HEAD(segments);
+
+	if (deliver(net, packet, &segments, wait) == -EAGAIN)
+		return at->next;
+	list_for_each_entry(seg, &segments, node) {
+		net->nr_pending++;
+		net->pending_bytes += seg->len;
+	}
+	list_splice_init(&segments, at);
+	at = at->next;
+	list_del(&packet->node);
+	net->nr_pending--;
+	net->pending_bytes -= packet->len;
+	kvfree(packet);
+	return at;
+}
+
 /**
  * sim_net_pump() - give the driver what is there for it, as far as it has buffers
  * @net: device
@@ -414,34 +442,33 @@ int sim_net_receive(struct sim_net_dev *net, struct sim_net_packet *packet)
  */
 void sim_net_pump(struct sim_net_dev *net)
 {
-	struct sim_net_packet *packet, *seg;
 	struct list_head *at;
-	LIST_HEAD(segments);
-	bool wait;
 
 	sim_net_fetch(net);
 	net->pass++;
 	at = net->pending.next;
-	while (at != &net->pending) {
-		packet = list_entry(at, struct sim_net_packet, node);
-		/* One starved queue must not keep the others' packets out. */
-		wait = net->nr_pending <= SIM_NET_BACKLOG &&
-		       net->pending_bytes <= SIM_NET_BACKLOG_BYTES;
-		if (deliver(net, packet, &segments, wait) == -EAGAIN) {
-			at = at->next;
-			continue;
-		}
-		list_for_each_entry(seg, &segments, node) {
-			net->nr_pending++;
-			net->pending_bytes += seg->len;
-		}
-		list_splice_init(&segments, &packet->node);
-		at = packet->node.next;
-		list_del(&packet->node);
-		net->nr_pending--;
-		net->pending_bytes -= packet->len;
-		kvfree(packet);
-	}
+	while (at != &net->pending)
+		at = pump_one(net, at, !backlog_full(net));
+}
+
+/**
+ * sim_net_pump_last() - give the driver one more packet, behind all that wait for it
+ * @net: device
+ * @packet: the last of them, which came after sim_net_pump()
+ *
+ * The others are not tried again, as walking all of them for each packet of a burst takes too
+ * long. If there are too many, the oldest are dropped, as by sim_net_pump().
+ *
+ * Context: the device's lock is held since sim_net_pump(); may sleep.
+ */
+void sim_net_pump_last(struct sim_net_dev *net, struct sim_net_packet *packet)
+{
+	struct list_head *at = &packet->node;
+
+	while (at != &net->pending)
+		at = pump_one(net, at, true);
+	while (backlog_full(net))
+		pump_one(net, net->pending.next, false);
 }
 
 /**

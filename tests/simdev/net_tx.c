@@ -267,9 +267,9 @@ static void count(struct sim_net_dev *net, const struct sim_queue *queue,
 	}
 }
 
-/* Passes the packet on; it is gone afterwards. */
+/* Passes the packet on; it is gone afterwards. The @first of a burst has the others tried again. */
 static void forward(struct sim_net_dev *net, const struct sim_queue *queue,
-		    struct sim_net_packet *packet)
+		    struct sim_net_packet *packet, bool *first)
 {
 	if (sim_net_to_peer(net, packet))
 		return;
@@ -282,7 +282,11 @@ static void forward(struct sim_net_dev *net, const struct sim_queue *queue,
 	list_add_tail(&packet->node, &net->pending);
 	net->nr_pending++;
 	net->pending_bytes += packet->len;
-	sim_net_pump(net);
+	if (*first)
+		sim_net_pump(net);
+	else
+		sim_net_pump_last(net, packet);
+	*first = false;
 }
 
 /* 0 if the packet may be passed on; else it is counted as dropped. */
@@ -313,6 +317,7 @@ void sim_net_transmit(struct sim_net_dev *net, struct sim_queue *queue)
 	unsigned int budget = TX_BUDGET;
 	struct sim_net_packet *packet;
 	struct sim_chain *chain;
+	bool first = true;
 
 	for (; budget; budget--) {
 		chain = sim_pop(queue);
@@ -325,7 +330,7 @@ void sim_net_transmit(struct sim_net_dev *net, struct sim_queue *queue)
 				kvfree(packet);
 			} else {
 				count(net, queue, packet);
-				forward(net, queue, packet);
+				forward(net, queue, packet, &first);
 			}
 		}
 		sim_use(queue, chain, 0);

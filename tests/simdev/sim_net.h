@@ -530,6 +530,7 @@ void sim_net_udp_packet(struct sim_net_packet *packet, const u8 *mac, u32 n);
 /* net_rx.c */
 int sim_net_receive(struct sim_net_dev *net, struct sim_net_packet *packet);
 void sim_net_pump(struct sim_net_dev *net);
+void sim_net_pump_last(struct sim_net_dev *net, struct sim_net_packet *packet);
 void sim_net_rx_reset(struct sim_net_queue *nq);
 
 /* net_tx.c */
