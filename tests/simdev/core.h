@@ -66,13 +66,13 @@ extern const struct sim_ring sim_packed_ring;
 void sim_irq_init(struct sim_irq *irq, void (*deliver)(struct sim_irq *irq));
 void sim_irq_raise(struct sim_irq *irq);
 void sim_irq_storm(struct sim_irq *irq, unsigned int count);
-void sim_irq_wait(struct sim_irq *irq);
-void sim_irq_exit(struct sim_irq *irq);
+void sim_quiet(struct sim_device *sim, struct sim_irq *irq);
+bool sim_irq_exit(struct sim_irq *irq);
 
 /* queue.c */
 
 void sim_queue_init(struct sim_device *sim, unsigned int index);
-void sim_queue_exit(struct sim_queue *queue);
+bool sim_queue_exit(struct sim_queue *queue);
 int sim_queue_enable(struct sim_queue *queue);
 void sim_queue_disable(struct sim_queue *queue);
 void sim_queue_release(struct sim_queue *queue);

@@ -192,11 +192,16 @@ static void sim_free(struct kref *ref)
 {
 	struct sim_device *sim = container_of(ref, struct sim_device, ref);
 	unsigned int i;
+	bool quiet;
 
 	sim_worker_stop(sim);
+	quiet = sim_irq_exit(&sim->config_irq);
 	for (i = 0; sim->queues && i < sim->nr_queues; i++)
-		sim_queue_exit(&sim->queues[i]);
-	sim_irq_exit(&sim->config_irq);
+		quiet &= sim_queue_exit(&sim->queues[i]);
+	if (!quiet) {
+		pr_err("vrh_simdev: an interrupt is not over: the device and the module stay\n");
+		return;
+	}
 	if (sim->data)
 		sim->model->exit(sim);
 	if (sim->parent)
@@ -346,7 +351,7 @@ void sim_unplug(struct sim_device *sim, bool surprise)
 		virtio_break_device(&sim->vdev);
 	}
 	WRITE_ONCE(sim->plugged, false);
-	sim_irq_wait(&sim->config_irq);
+	sim_quiet(sim, &sim->config_irq);
 	get_device(&sim->vdev.dev);
 	unregister_virtio_device(&sim->vdev);
 	for (i = 0; i < sim->nr_queues; i++) {

@@ -6,8 +6,12 @@
 #include <linux/cpumask.h>
 #include <linux/delay.h>
 #include <linux/irqflags.h>
+#include <linux/jiffies.h>
 
 #include "core.h"
+
+/* A CPU that has taken no interrupt for so long, or is still at it, never ends. */
+#define SIM_IRQ_WAIT_MS	(60 * MSEC_PER_SEC)
 
 static void sim_irq_handle(struct sim_irq *irq)
 {
@@ -87,17 +91,33 @@ void sim_irq_storm(struct sim_irq *irq, unsigned int count)
 	sim_irq_raise(irq);
 }
 
-/**
- * sim_irq_wait() - wait until no interrupt is under way
- * @irq: the vector; nobody raises it any more
- *
- * Context: process context. A storm ends here.
- */
-void sim_irq_wait(struct sim_irq *irq)
+/* Waits until no interrupt is under way; false if after a minute one is. A storm ends here. */
+static bool sim_irq_wait(struct sim_irq *irq)
 {
+	unsigned long end = jiffies + msecs_to_jiffies(SIM_IRQ_WAIT_MS);
+
 	atomic_set(&irq->storm, 0);
-	while (atomic_read_acquire(&irq->in_flight))
+	while (atomic_read_acquire(&irq->in_flight)) {
+		if (time_after(jiffies, end))
+			return false;
 		usleep_range(20, 100);
+	}
+	return true;
+}
+
+/**
+ * sim_quiet() - wait until none of a device's interrupts is under way
+ * @sim: the device
+ * @irq: its vector; nobody raises it any more
+ *
+ * It is the driver that does not let one come to its end.
+ *
+ * Context: process context; the device's lock may be held.
+ */
+void sim_quiet(struct sim_device *sim, struct sim_irq *irq)
+{
+	if (!sim_irq_wait(irq))
+		sim_violation(sim, "an interrupt is not over after a minute");
 }
 
 /**
@@ -105,9 +125,12 @@ void sim_irq_wait(struct sim_irq *irq)
  * @irq: the vector
  *
  * Context: process context.
+ * Return: false if it must stay, as an interrupt is under way.
  */
-void sim_irq_exit(struct sim_irq *irq)
+bool sim_irq_exit(struct sim_irq *irq)
 {
-	sim_irq_wait(irq);
+	if (!sim_irq_wait(irq))
+		return false;
 	irq_work_sync(&irq->work);
+	return true;
 }

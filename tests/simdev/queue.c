@@ -67,10 +67,11 @@ void sim_queue_init(struct sim_device *sim, unsigned int index)
  * @queue: a queue without a virtqueue
  *
  * Context: process context.
+ * Return: false if it must stay, as an interrupt is under way.
  */
-void sim_queue_exit(struct sim_queue *queue)
+bool sim_queue_exit(struct sim_queue *queue)
 {
-	sim_irq_exit(&queue->irq);
+	return sim_irq_exit(&queue->irq);
 }
 
 static void sim_unseen_clear(struct sim_queue *queue)

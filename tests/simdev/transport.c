@@ -262,8 +262,8 @@ static void sim_sync_irqs(struct sim_device *sim)
 	unsigned int i;
 
 	for (i = 0; i < sim->nr_queues; i++)
-		sim_irq_wait(&sim->queues[i].irq);
-	sim_irq_wait(&sim->config_irq);
+		sim_quiet(sim, &sim->queues[i].irq);
+	sim_quiet(sim, &sim->config_irq);
 }
 
 static void sim_reset(struct virtio_device *vdev)
@@ -342,10 +342,10 @@ static void sim_del_vq(struct sim_queue *queue)
 		sim->model->reset(sim, queue);
 	sim_queue_disable(queue);
 	/* Late interrupts are to come to the driver, and none when there is no virtqueue. */
-	sim_irq_wait(&queue->irq);
+	sim_quiet(sim, &queue->irq);
 	vq = queue->vq;
 	WRITE_ONCE(queue->vq, NULL);
-	sim_irq_wait(&queue->irq);
+	sim_quiet(sim, &queue->irq);
 	sim_unlock(sim);
 	if (vq)
 		vring_del_virtqueue(vq);
@@ -470,7 +470,7 @@ static int sim_disable_vq_and_reset(struct virtqueue *vq)
 	if (sim->model->reset)
 		sim->model->reset(sim, queue);
 	sim_queue_disable(queue);
-	sim_irq_wait(&queue->irq);
+	sim_quiet(sim, &queue->irq);
 	vq->reset = true;
 	sim_unlock(sim);
 	return 0;
