@@ -143,6 +143,7 @@ void sim_config_change(struct sim_device *sim, unsigned int at, const void *data
 
 /* device.c */
 
+void sim_pull(struct sim_device *sim);
 const struct sim_model *sim_model_find(u32 id);
 const struct sim_model *sim_model_named(const char *name);
 const struct sim_model *sim_model_number(unsigned int number);

@@ -11,7 +11,7 @@
  * simN/stream: actions as bytes, see sim_stream_action()
  * simN/stats: what happened so far
  * join: "simN simM" plugs two net devices into each other
- * remove: "simN orderly" or "simN surprise"
+ * remove: "simN orderly" or "simN surprise"; one that is in probe only by surprise (-EBUSY)
  */
 #include <linux/debugfs.h>
 #include <linux/err.h>
@@ -29,23 +29,35 @@
 #define SIM_TEXT_MAX	(2 * SIM_BYTES_MAX + 256)
 
 /**
+ * enum sim_entry_state - may a device be plugged?
+ * @SIM_NEW: yes
+ * @SIM_PLUGGING: somebody is at it, maybe for as long as a driver's probe waits for something
+ * @SIM_PLUGGED: it was, or is about to go
+ */
+enum sim_entry_state {
+	SIM_NEW,
+	SIM_PLUGGING,
+	SIM_PLUGGED,
+};
+
+/**
  * struct sim_entry - a device that was made here
  * @node: in sim_entries
  * @number: in its directory's name
  * @sim: the device
  * @dir: its directory
- * @plugged: somebody has plugged it, or is at it
+ * @state: may it be plugged?
  */
 struct sim_entry {
 	struct list_head node;
 	unsigned int number;
 	struct sim_device *sim;
 	struct dentry *dir;
-	unsigned long plugged;
+	enum sim_entry_state state;
 };
 
 static struct dentry *sim_root;
-/* Protects the two below; not held while a driver is waited for. */
+/* The two below and each state; not held while a driver is waited for. */
 static DEFINE_MUTEX(sim_entries_lock);
 static LIST_HEAD(sim_entries);
 static unsigned int sim_number;
@@ -155,13 +167,28 @@ static const struct file_operations sim_stream_fops = {
 	.write = sim_stream_write,
 };
 
+static int sim_entry_plug(struct sim_entry *entry)
+{
+	int err = 0;
+
+	mutex_lock(&sim_entries_lock);
+	if (entry->state == SIM_NEW)
+		entry->state = SIM_PLUGGING;
+	else
+		err = -EBUSY;
+	mutex_unlock(&sim_entries_lock);
+	if (err)
+		return err;
+	err = sim_plug(entry->sim);
+	mutex_lock(&sim_entries_lock);
+	entry->state = SIM_PLUGGED;
+	mutex_unlock(&sim_entries_lock);
+	return err;
+}
+
 static ssize_t sim_plug_write(struct file *file, const char __user *from, size_t len, loff_t *pos)
 {
-	struct sim_entry *entry = file->private_data;
-
-	if (test_and_set_bit(0, &entry->plugged))
-		return -EBUSY;
-	return sim_plug(entry->sim) ?: len;
+	return sim_entry_plug(file->private_data) ?: len;
 }
 
 static const struct file_operations sim_plug_fops = {
@@ -173,6 +200,9 @@ static const struct file_operations sim_plug_fops = {
 /* The entry is in no list any more. */
 static void sim_entry_free(struct sim_entry *entry, bool surprise)
 {
+	/* Ends a probe that waits for what will not come. */
+	if (surprise)
+		sim_pull(entry->sim);
 	/* Waits for who is in one of the files. */
 	debugfs_remove(entry->dir);
 	sim_unplug(entry->sim, surprise);
@@ -215,7 +245,7 @@ static int sim_entry_add(const struct sim_options *options, bool plug)
 		return PTR_ERR(entry);
 	/* Its directory is there already. */
 	if (plug)
-		err = test_and_set_bit(0, &entry->plugged) ? -EBUSY : sim_plug(entry->sim);
+		err = sim_entry_plug(entry);
 	if (err) {
 		sim_entry_free(entry, false);
 		return err;
@@ -297,6 +327,8 @@ static ssize_t sim_remove_write(struct file *file, const char __user *from, size
 	char text[32] = "";
 	char how[16] = "";
 	unsigned int number;
+	bool surprise;
+	int err = 0;
 
 	if (len >= sizeof(text))
 		return -EMSGSIZE;
@@ -305,14 +337,23 @@ static ssize_t sim_remove_write(struct file *file, const char __user *from, size
 	if (sscanf(text, "sim%u %15s", &number, how) != 2 ||
 	    (strcmp(how, "orderly") && strcmp(how, "surprise")))
 		return -EINVAL;
+	surprise = !strcmp(how, "surprise");
 	mutex_lock(&sim_entries_lock);
 	entry = sim_entry_find(number);
-	if (entry)
+	if (!entry) {
+		err = -ENODEV;
+	} else if (entry->state == SIM_PLUGGING && !surprise) {
+		err = -EBUSY;
+	} else {
 		list_del(&entry->node);
+		/* A plug that is on its way comes too late. */
+		if (entry->state == SIM_NEW)
+			entry->state = SIM_PLUGGED;
+	}
 	mutex_unlock(&sim_entries_lock);
-	if (!entry)
-		return -ENODEV;
-	sim_entry_free(entry, !strcmp(how, "surprise"));
+	if (err)
+		return err;
+	sim_entry_free(entry, surprise);
 	return len;
 }
 

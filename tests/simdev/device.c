@@ -332,6 +332,25 @@ int sim_plug(struct sim_device *sim)
 EXPORT_SYMBOL_GPL(sim_plug);
 
 /**
+ * sim_pull() - a device goes at once, whatever its driver is at
+ * @sim: a device that is plugged, is being plugged, or is new
+ *
+ * Who waits for a buffer sees that the virtqueue is broken, and those that a probe asks for from
+ * now on are not to be had. For the bus it is there until sim_unplug().
+ *
+ * Context: process context.
+ */
+void sim_pull(struct sim_device *sim)
+{
+	sim_lock(sim);
+	WRITE_ONCE(sim->gone, true);
+	sim_unlock(sim);
+	/* Before the core has made the list of virtqueues there are none. */
+	if (READ_ONCE(sim->prepared))
+		virtio_break_device(&sim->vdev);
+}
+
+/**
  * sim_unplug() - take a device off the bus
  * @sim: a device that is plugged
  * @surprise: pulled out: the driver hears of it when everything is gone
@@ -344,12 +363,8 @@ void sim_unplug(struct sim_device *sim, bool surprise)
 
 	if (!READ_ONCE(sim->plugged))
 		return;
-	if (surprise) {
-		sim_lock(sim);
-		WRITE_ONCE(sim->gone, true);
-		sim_unlock(sim);
-		virtio_break_device(&sim->vdev);
-	}
+	if (surprise)
+		sim_pull(sim);
 	WRITE_ONCE(sim->plugged, false);
 	sim_quiet(sim, &sim->config_irq);
 	get_device(&sim->vdev.dev);

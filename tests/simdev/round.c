@@ -214,10 +214,7 @@ static void sim_round_watch(struct work_struct *work)
 		sim_round_relent(r);
 	if (r->idle_ms >= SIM_PULL_MS) {
 		r->pulled = true;
-		sim_lock(r->sim);
-		WRITE_ONCE(r->sim->gone, true);
-		sim_unlock(r->sim);
-		virtio_break_device(&r->sim->vdev);
+		sim_pull(r->sim);
 		return;
 	}
 	schedule_delayed_work(&r->watch, msecs_to_jiffies(SIM_WATCH_MS));

@@ -413,7 +413,8 @@ static struct virtqueue *sim_add_vq(struct sim_device *sim, unsigned int index,
 	vq->priv = queue;
 	sim_lock(sim);
 	WRITE_ONCE(queue->vq, vq);
-	err = sim_queue_enable(queue);
+	/* Gone meanwhile: nobody would tell who waits for this virtqueue. */
+	err = sim->gone ? -ENOENT : sim_queue_enable(queue);
 	if (!err && sim_rules_event(sim, SIM_IRQ_EARLY, queue, &rule))
 		sim_queue_raise(queue);
 	sim_unlock(sim);

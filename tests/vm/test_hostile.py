@@ -48,8 +48,7 @@ def test_same_seed_same_actions(guest, kind):
 @pytest.mark.parametrize("kind", ["blk"])
 def test_bytes_reach_probe(guest, kind):
     """A stream of bytes is armed before the device is plugged, and what probe asks for meets it."""
-    directory = guest.sh(f"echo 'blk features={simdev.mask('VERSION_1'):#x} plug=0' "
-                         f">{simdev.ROOT}/create && ls -d {simdev.ROOT}/sim* | sort -V | tail -n 1")
+    directory = simdev.make(guest, f"blk features={simdev.mask('VERSION_1'):#x} plug=0")
     # Operations are numbered in the order in which they are shown, from the first one on.
     names = [line.partition(":")[0] for line in guest.sh(f"cat {directory}/stats").splitlines()]
     patch = names.index("patch") - names.index("delay")

@@ -26,6 +26,9 @@ SUPPRESS = ("split", "packed-event-dma")
 #: device that stands by for another one is not used.
 LEFT_OUT = {"blk": 1 << 5 | 1 << 17, "net": 1 << 62}
 
+#: Feature bits of a network device whose driver sends commands while it probes.
+CTRL_VQ, MQ = 17, 22
+
 
 @pytest.fixture
 def guest(lab):
@@ -143,3 +146,24 @@ def test_balloon(guest, driver, ring):
             host.until(lambda: device.stats()["pages"] == pages, 60, f"{pages} pages")
         device.act("poll")
         host.until(lambda: device.stats()["stats"] >= 2, 30, "statistics are answered")
+
+
+def test_device_that_its_driver_is_stuck_with_can_be_pulled_out(guest):
+    """A probe that waits for an answer, which is dropped: only a surprise ends that.
+
+    The in-tree driver of network devices waits for as long as its virtqueue is not broken.
+    """
+    guest.run("! grep -q ^virtio_net_rh /proc/modules || rmmod virtio_net_rh; modprobe virtio_net",
+              check=True)
+    features = simdev.mask("VERSION_1") | 1 << CTRL_VQ | 1 << MQ
+    directory = simdev.make(guest, f"net features={features:#x} pairs=2 plug=0")
+    name = directory.rsplit("/", 1)[1]
+    guest.run(f"echo 'drop count=1000' >{directory}/script", check=True)
+    plug = guest.start_command(f"echo 1 >{directory}/plug", timeout=300)
+    host.until(lambda: simdev.parse(guest.sh(f"cat {directory}/stats"))["drop"], 60,
+               "the driver asks for something")
+    refused = guest.run(f"echo '{name} orderly' >{simdev.ROOT}/remove", timeout=60)
+    assert not refused.ok and "busy" in refused.stderr and not plug.done()
+    guest.run(f"echo '{name} surprise' >{simdev.ROOT}/remove", timeout=120, check=True)
+    assert plug.wait().ok
+    guest.run(f"! test -e {directory}", check=True)

@@ -43,6 +43,14 @@ def parse(text):
     return found
 
 
+def make(guest, words):
+    """Makes a device of these words (tests/simdev/text.c), and returns its directory.
+
+    The newest directory is its own: the lab makes one device at a time.
+    """
+    return guest.sh(f"echo '{words}' >{ROOT}/create && ls -d {ROOT}/sim* | sort -V | tail -n 1")
+
+
 class SimDevice:
     """A simulated device on the guest's virtio bus, from its making on.
 
