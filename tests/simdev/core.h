@@ -75,6 +75,7 @@ void sim_queue_init(struct sim_device *sim, unsigned int index);
 bool sim_queue_exit(struct sim_queue *queue);
 int sim_queue_enable(struct sim_queue *queue);
 void sim_queue_disable(struct sim_queue *queue);
+void sim_queue_lie(struct sim_queue *queue);
 void sim_queue_release(struct sim_queue *queue);
 unsigned long sim_queue_due(struct sim_queue *queue, unsigned long next);
 void sim_queue_raise(struct sim_queue *queue);

@@ -153,8 +153,13 @@ static bool sim_queue_honest(struct sim_queue *queue)
 	return sim_queue_running(queue) && !queue->lied;
 }
 
-/* Before the driver can see what is not so. */
-static void sim_queue_lie(struct sim_queue *queue)
+/**
+ * sim_queue_lie() - the driver is about to be told what is not so of which buffers are used
+ * @queue: the queue
+ *
+ * Context: under the device's lock, before the driver can see it.
+ */
+void sim_queue_lie(struct sim_queue *queue)
 {
 	queue->lied = true;
 	WRITE_ONCE(queue->sim->lied, true);

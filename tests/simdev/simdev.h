@@ -97,7 +97,8 @@ struct task_struct;
  * @SIM_STATUS: a read of the device status gives @value. The core writes back what it
  *	reads when it adds a bit. 0 is told truly, as the core warns of another value; and
  *	DRIVER_OK before the driver has set it only to who has virtqueues and looks for the
- *	first time: the core reads it again, and warns of it
+ *	first time: the core reads it again, and warns of it. After all ones, which a device
+ *	that is gone reads as, it takes no buffer and touches none until it is reset
  * @SIM_VANISH: SIM_GONE at an access, reading or writing, to status or config space
  * @SIM_VQ_FAIL: the virtqueue is not to be had when the driver asks for it, or enables it
  *	after its reset: errno @value, 0 is the -ENOENT of a queue with 0 entries
@@ -512,6 +513,7 @@ struct sim_config_write {
  *	held against it
  * @rules: actions that wait for events
  * @nr_rules: entries of @rules
+ * @absent: SIM_STATUS has told that since the last reset
  * @stats: what happened
  * @violation_lock: @violations and @violation
  * @violations: how often the driver did what it must not do
@@ -554,6 +556,7 @@ struct sim_device {
 	struct sim_action rules[SIM_RULES_MAX];
 	unsigned int nr_rules;
 	struct sim_stats stats;
+	bool absent;
 	/* Innermost. */
 	spinlock_t violation_lock;
 	u64 violations;

@@ -157,6 +157,18 @@ EXPORT_SYMBOL_GPL(sim_config_write);
 
 /* Status */
 
+/* A driver that takes the device for gone takes back its buffers, and does not reset it. */
+static void sim_absent(struct sim_device *sim)
+{
+	unsigned int i;
+
+	sim_lock(sim);
+	sim->absent = true;
+	for (i = 0; i < sim->nr_queues; i++)
+		sim_queue_lie(&sim->queues[i]);
+	sim_unlock(sim);
+}
+
 static u8 sim_get_status(struct virtio_device *vdev)
 {
 	struct sim_device *sim = to_sim(vdev);
@@ -189,6 +201,8 @@ static u8 sim_get_status(struct virtio_device *vdev)
 	if (looked)
 		told &= status | ~VIRTIO_CONFIG_S_DRIVER_OK;
 	WRITE_ONCE(sim->looked, vqs && !(told & VIRTIO_CONFIG_S_DRIVER_OK));
+	if (told == U8_MAX && !READ_ONCE(sim->gone))
+		sim_absent(sim);
 	return told;
 }
 
@@ -275,6 +289,7 @@ static void sim_reset(struct virtio_device *vdev)
 	sim_lock(sim);
 	sim->stats.resets++;
 	sim->ready = false;
+	sim->absent = false;
 	WRITE_ONCE(sim->lied, false);
 	sim_clear_status(sim);
 	if (sim->model->reset)
@@ -298,10 +313,14 @@ static u64 sim_get_features(struct virtio_device *vdev)
 
 static void __maybe_unused sim_get_extended_features(struct virtio_device *vdev, u64 *features)
 {
-	memset(features, 0, VIRTIO_FEATURES_U64S * sizeof(*features));
-	features[0] = sim_get_features(vdev);
-	features[VIRTIO_FEATURES_U64S - 1] |=
-		VIRTIO_FEATURES_U64S > 1 ? to_sim(vdev)->options.features_hi : 0;
+	bool gone = READ_ONCE(to_sim(vdev)->gone);
+
+	memset(features, gone ? 0xff : 0, VIRTIO_FEATURES_U64S * sizeof(*features));
+	if (gone)
+		return;
+	features[0] = to_sim(vdev)->options.features;
+	if (VIRTIO_FEATURES_U64S > 1)
+		features[VIRTIO_FEATURES_U64S - 1] = to_sim(vdev)->options.features_hi;
 }
 
 static int sim_finalize_features(struct virtio_device *vdev)
@@ -351,15 +370,21 @@ static void sim_del_vq(struct sim_queue *queue)
 		vring_del_virtqueue(vq);
 }
 
-static void sim_del_vqs(struct virtio_device *vdev)
+static void sim_del_all(struct sim_device *sim)
 {
-	struct sim_device *sim = to_sim(vdev);
 	unsigned int i;
 
 	for (i = 0; i < sim->nr_queues; i++)
 		sim_del_vq(&sim->queues[i]);
+}
+
+static void sim_del_vqs(struct virtio_device *vdev)
+{
+	struct sim_device *sim = to_sim(vdev);
+
+	sim_del_all(sim);
 	/* No driver resets a device that is absent, and the core warns if one did not. */
-	if (READ_ONCE(sim->gone))
+	if (READ_ONCE(sim->gone) || READ_ONCE(sim->absent))
 		sim_clear_status(sim);
 }
 
@@ -442,7 +467,8 @@ static int sim_find_vqs(struct virtio_device *vdev, unsigned int nvqs, struct vi
 		vqs[i] = sim_add_vq(sim, index++, &infos[i]);
 		if (IS_ERR(vqs[i])) {
 			err = PTR_ERR(vqs[i]);
-			sim_del_vqs(vdev);
+			/* That the device is gone is still to be read: nothing was given up. */
+			sim_del_all(sim);
 			return err;
 		}
 	}
