@@ -86,8 +86,8 @@ static int sim_stats_show(struct seq_file *m, void *unused)
 	seq_printf(m, "device: %s\nstatus: %#x\nkicks: %llu\nused: %llu\nirqs: %llu\nresets: %llu\n",
 		   dev_name(&sim->vdev.dev), READ_ONCE(sim->status), stats.kicks, stats.used,
 		   stats.irqs, stats.resets);
-	seq_printf(m, "rules: %u\nactions: %llu\nviolations: %llu\nviolation: %s\n",
-		   READ_ONCE(sim->nr_rules), stats.actions, stats.violations, text);
+	seq_printf(m, "rules: %u\nstarved: %llu\nactions: %llu\nviolations: %llu\nviolation: %s\n",
+		   READ_ONCE(sim->nr_rules), stats.starved, stats.actions, stats.violations, text);
 	for (op = 0; (name = sim_op_name(sim->model, op)); op++)
 		seq_printf(m, "%s: %llu\n", name, stats.by_op[op]);
 	for (i = 0; i < sim->nr_queues; i++)

@@ -11,6 +11,9 @@
 
 #include "core.h"
 
+/* Memory that is not to be had now may be a moment later. */
+#define SIM_RETRY_MS	10
+
 static void sim_queue_interrupt(struct sim_irq *irq)
 {
 	struct sim_queue *queue = container_of(irq, struct sim_queue, irq);
@@ -106,6 +109,7 @@ int sim_queue_enable(struct sim_queue *queue)
 	queue->ring->start(queue);
 	sim_unseen_clear(queue);
 	queue->lied = false;
+	queue->starved = false;
 	queue->enabled = true;
 	return 0;
 }
@@ -199,6 +203,20 @@ static struct sim_chain *sim_chain_make(const struct sim_walk *walk)
 	return chain;
 }
 
+/* There is no memory for a buffer, which was at @next: it stays in the ring for a while. */
+static void sim_pop_later(struct sim_queue *queue, u16 id, u16 next, bool wrap)
+{
+	__clear_bit(id, queue->outstanding);
+	queue->next_avail = next;
+	queue->avail_wrap = wrap;
+	queue->sim->stats.starved++;
+	queue->starved = true;
+	queue->retry = jiffies + msecs_to_jiffies(SIM_RETRY_MS);
+	/* The thread sleeps until the earliest that it knows of; it looks before it sleeps. */
+	if (current != queue->sim->thread)
+		sim_wake(queue->sim);
+}
+
 /**
  * sim_pop() - take the next buffer
  * @queue: the queue
@@ -207,12 +225,15 @@ static struct sim_chain *sim_chain_make(const struct sim_walk *walk)
  * lie about used buffers there are none.
  *
  * Context: process context, under the device's lock.
- * Return: the buffer, or NULL if there is none; then the driver notifies of the next.
+ * Return: the buffer, or NULL if there is none; then the driver notifies of the next. Also if
+ *	there is no memory for it: then the model is kicked again soon.
  */
 struct sim_chain *sim_pop(struct sim_queue *queue)
 {
 	struct sim_walk walk = { .queue = queue };
 	struct sim_chain *chain;
+	u16 next;
+	bool wrap;
 
 	lockdep_assert_held(&queue->sim->lock);
 	if (!sim_queue_honest(queue))
@@ -224,6 +245,8 @@ struct sim_chain *sim_pop(struct sim_queue *queue)
 	}
 	if (queue->sim->options.suppress)
 		queue->ring->listen(queue, false);
+	next = queue->next_avail;
+	wrap = queue->avail_wrap;
 	if (!queue->ring->pop(queue, &walk))
 		goto stop;
 	if (walk.id >= queue->num || __test_and_set_bit(walk.id, queue->outstanding)) {
@@ -237,8 +260,9 @@ struct sim_chain *sim_pop(struct sim_queue *queue)
 		goto stop;
 	}
 	chain = sim_chain_make(&walk);
-	if (chain)
-		return chain;
+	if (!chain)
+		sim_pop_later(queue, walk.id, next, wrap);
+	return chain;
 stop:
 	queue->enabled = false;
 	return NULL;
@@ -417,8 +441,10 @@ void sim_queue_release(struct sim_queue *queue)
  * @queue: the queue
  * @next: earliest time known so far, in jiffies
  *
+ * And have the device look again for one that it had no memory for.
+ *
  * Context: under the device's lock.
- * Return: @next, or the time of a delayed buffer of this queue if that is earlier.
+ * Return: @next, or the time of a buffer of this queue if that is earlier.
  */
 unsigned long sim_queue_due(struct sim_queue *queue, unsigned long next)
 {
@@ -435,6 +461,12 @@ unsigned long sim_queue_due(struct sim_queue *queue, unsigned long next)
 		list_del(&chain->node);
 		sim_push(queue, chain);
 	}
+	if (!queue->starved)
+		return next;
+	if (time_after(queue->retry, jiffies))
+		return time_before(queue->retry, next) ? queue->retry : next;
+	queue->starved = false;
+	set_bit(queue->index, queue->sim->kicked);
 	return next;
 }
 

@@ -221,6 +221,7 @@ struct sim_options {
  * @resets: resets by the driver
  * @actions: rules applied, and actions done at once
  * @violations: times that the driver did what it must not do
+ * @starved: times that there was no memory for a buffer, which was taken later
  * @by_op: @actions by operation
  */
 struct sim_stats {
@@ -230,6 +231,7 @@ struct sim_stats {
 	u64 resets;
 	u64 actions;
 	u64 violations;
+	u64 starved;
 	u64 by_op[SIM_OPS_MAX];
 };
 
@@ -424,6 +426,8 @@ struct sim_ring;
  * @nr_reordered: entries of @reordered
  * @reorder: how many there must be
  * @irq: its vector
+ * @starved: there was no memory for the next buffer
+ * @retry: when to look again, in jiffies
  * @unasked: bit 0: the next interrupt calls the driver though nothing is used
  * @called: times that the driver's callback was called
  * @kicks: notifications by the driver
@@ -458,6 +462,8 @@ struct sim_queue {
 	unsigned int nr_reordered;
 	unsigned int reorder;
 	struct sim_irq irq;
+	bool starved;
+	unsigned long retry;
 	unsigned long unasked;
 	atomic64_t called;
 	atomic64_t kicks;
