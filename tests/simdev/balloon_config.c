@@ -15,12 +15,6 @@ static_assert(sizeof(struct virtio_balloon_config) == 16);
 
 /* Trust */
 
-static u64 config_lies(const struct sim_device *sim)
-{
-	return sim->stats.by_op[SIM_CONFIG] + sim->stats.by_op[SIM_CONFIG_TEAR] +
-	       sim->stats.by_op[SIM_CONFIG_SLIP];
-}
-
 /**
  * sim_balloon_trusts_ring() - do driver and device agree on who has which buffer?
  * @sim: balloon
@@ -47,7 +41,7 @@ bool sim_balloon_trusts_config(struct sim_device *sim)
 {
 	struct sim_balloon_state *b = sim->data;
 
-	return config_lies(sim) == b->config_lies;
+	return sim_config_lies(sim) == b->config_lies;
 }
 
 static bool config_quiet(struct sim_queue *queue)
@@ -258,7 +252,7 @@ void sim_balloon_config_reset(struct sim_device *sim)
 {
 	struct sim_balloon_state *b = sim->data;
 
-	b->config_lies = config_lies(sim);
+	b->config_lies = sim_config_lies(sim);
 	b->cmd_id = VIRTIO_BALLOON_CMD_ID_STOP;
 	b->poison = b->poison_reset;
 	sim_balloon_set_field(sim, SIM_BALLOON_FIELD(num_pages), b->num_pages, false);

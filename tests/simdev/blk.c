@@ -278,12 +278,6 @@ static void blk_ready(struct sim_device *sim)
 		sim_violation(sim, "DISCARD is negotiated with a host-managed zoned device");
 }
 
-/* The script has written config space: what is there now need not be the driver's. */
-static bool blk_config_lied(struct sim_device *sim)
-{
-	return sim->stats.by_op[SIM_CONFIG] || sim->stats.by_op[SIM_CONFIG_TEAR];
-}
-
 static void blk_config_set(struct sim_device *sim, unsigned int at, unsigned int len)
 {
 	u8 wce = sim_blk_config_wce(sim->data);
@@ -292,7 +286,7 @@ static void blk_config_set(struct sim_device *sim, unsigned int at, unsigned int
 		sim_violation(sim, "%u bytes of config space are written at %u", len, at);
 	else if (!sim_has(sim, VIRTIO_BLK_F_CONFIG_WCE))
 		sim_violation(sim, "the cache mode is written without CONFIG_WCE");
-	else if (wce > 1 && !blk_config_lied(sim))
+	else if (wce > 1 && !sim_config_lies(sim))
 		sim_violation(sim, "%u is no cache mode", wce);
 }
 

@@ -340,11 +340,12 @@ __printf(2, 3) void sim_violation(struct sim_device *sim, const char *format, ..
  * @act: does one of its own operations; 0 or an errno
  * @forget: forgets its own operations that have not come to their event yet; may be NULL
  * @draw: makes a random action of its own kind: a model's operation, or a SIM_PATCH or
- *	SIM_CONFIG at a place that means something
+ *	SIM_CONFIG at a place that means something; with the device's lock or without, for
+ *	one caller at a time, whose the bytes of the action are until the next is drawn
  *
  * @show: the model's own counters, "name: value" a line; may be NULL
  *
- * All but @init and @exit are called with the device's lock held, in process context.
+ * All but @init, @exit and @draw are called with the device's lock held; all in process context.
  */
 struct sim_model {
 	u32 id;
@@ -425,9 +426,9 @@ struct sim_ring;
  * @delayed: chains that SIM_DELAY keeps
  * @nr_reordered: entries of @reordered
  * @reorder: how many there must be
- * @irq: its vector
  * @starved: there was no memory for the next buffer
  * @retry: when to look again, in jiffies
+ * @irq: its vector
  * @unasked: bit 0: the next interrupt calls the driver though nothing is used
  * @called: times that the driver's callback was called
  * @kicks: notifications by the driver
@@ -461,9 +462,9 @@ struct sim_queue {
 	struct list_head delayed;
 	unsigned int nr_reordered;
 	unsigned int reorder;
-	struct sim_irq irq;
 	bool starved;
 	unsigned long retry;
+	struct sim_irq irq;
 	unsigned long unasked;
 	atomic64_t called;
 	atomic64_t kicks;
@@ -512,6 +513,7 @@ struct sim_config_write {
  * @gone: reads as all ones
  * @looked: the driver's last access has read the status of a device with virtqueues, and
  *	seen no DRIVER_OK
+ * @absent: SIM_STATUS has told that since the last reset
  * @plugged: registered on the bus
  * @prepared: the virtio core may be told of config changes
  * @ready: DRIVER_OK was seen by @thread
@@ -519,7 +521,6 @@ struct sim_config_write {
  *	held against it
  * @rules: actions that wait for events
  * @nr_rules: entries of @rules
- * @absent: SIM_STATUS has told that since the last reset
  * @stats: what happened
  * @violation_lock: @violations and @violation
  * @violations: how often the driver did what it must not do
@@ -555,6 +556,7 @@ struct sim_device {
 	u8 status;
 	bool gone;
 	bool looked;
+	bool absent;
 	bool plugged;
 	bool prepared;
 	bool ready;
@@ -562,7 +564,6 @@ struct sim_device {
 	struct sim_action rules[SIM_RULES_MAX];
 	unsigned int nr_rules;
 	struct sim_stats stats;
-	bool absent;
 	/* Innermost. */
 	spinlock_t violation_lock;
 	u64 violations;
@@ -581,6 +582,21 @@ struct sim_device {
 static inline bool sim_has(const struct sim_device *sim, unsigned int bit)
 {
 	return __virtio_test_bit(&sim->vdev, bit);
+}
+
+/**
+ * sim_config_lies() - how often has the script changed config space?
+ * @sim: the device
+ *
+ * What is there after it need not be the driver's, nor what the driver has read the device's.
+ *
+ * Context: under the device's lock.
+ * Return: how often, since the device was made.
+ */
+static inline u64 sim_config_lies(const struct sim_device *sim)
+{
+	return sim->stats.by_op[SIM_CONFIG] + sim->stats.by_op[SIM_CONFIG_TEAR] +
+	       sim->stats.by_op[SIM_CONFIG_SLIP];
 }
 
 #endif
