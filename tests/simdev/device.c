@@ -71,7 +71,7 @@ const struct sim_model *sim_model_named(const char *name)
  * Whoever has it must not reclaim memory: that would wait for what the device plays, a
  * disk or a balloon, and that for the lock.
  *
- * Context: process context. Locks of several devices are given back in reverse order.
+ * Context: process context, with the lock of no other device.
  */
 void sim_lock(struct sim_device *sim)
 {

@@ -134,6 +134,8 @@ static void sim_draw_values(struct sim_action *action, struct rnd_state *rnd)
  * @phase: when it is to be done
  * @rnd: where chance comes from
  * @action: the result; its bytes are the device's, until the next is drawn
+ *
+ * Context: process context, with the device's lock or without; one caller at a time.
  */
 void sim_draw(struct sim_device *sim, enum sim_phase phase, struct rnd_state *rnd,
 	      struct sim_action *action)

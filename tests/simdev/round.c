@@ -161,6 +161,15 @@ static void sim_round_count(struct sim_round *r)
 	r->counted = now;
 }
 
+/* What an idle driver was told at last is not counted; what it did wrong is. */
+static void sim_round_skip(struct sim_round *r)
+{
+	u64 violations = r->counted.violations;
+
+	sim_stats(r->sim, &r->counted);
+	r->counted.violations = violations;
+}
+
 /* Time since @since, which becomes now. */
 static u64 sim_lap(u64 *since)
 {
@@ -338,8 +347,7 @@ static bool sim_round_lost(struct sim_round *r)
 	struct sim_stats now;
 
 	sim_stats(r->sim, &now);
-	return READ_ONCE(r->sim->gone) || now.by_op[SIM_DROP] || now.by_op[SIM_ID] ||
-	       now.by_op[SIM_USED_IDX];
+	return READ_ONCE(r->sim->gone) || READ_ONCE(r->sim->lied) || now.by_op[SIM_DROP];
 }
 
 /**
@@ -383,9 +391,8 @@ int sim_round(struct sim_hostile *h, u64 number)
 
 	sim_tally_show(h, "unplug");
 	since = ktime_get_ns();
-	/* What an idle driver was told at last is not counted. */
 	if (r.idle)
-		sim_stats(r.sim, &r.counted);
+		sim_round_skip(&r);
 	sim_round_relent(&r);
 	sim_round_arm(&r, SIM_LATE, SIM_ROUND_LATE);
 	sim_round_watch_begin(&r);
