@@ -44,7 +44,7 @@ static void use(struct kunit *test, struct sim_device *sim)
 		data_moves_at(test, sim, PORT);
 	}
 	/* A terminal that was open lets go of the module a moment later. */
-	KUNIT_EXPECT_TRUE(test, sim_test_wait(!module_refcount(driver), 5000));
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(!module_refcount(driver), SOON_MS));
 }
 
 static void each_failing_allocation_of_a_probe_is_survived(struct kunit *test)
@@ -122,7 +122,7 @@ static void each_failing_allocation_of_a_write_is_told(struct kunit *test)
 			n = max_t(ssize_t, n, 0);
 			KUNIT_EXPECT_EQ(test, move(&end, sent + n, BYTES - n, true), BYTES - n);
 			KUNIT_EXPECT_TRUE(test, sim_test_wait(state(sim, PORT).recorded == BYTES,
-							      5000));
+							      SOON_MS));
 			KUNIT_EXPECT_EQ(test, sim_console_take(sim, PORT, got, BYTES), BYTES);
 			KUNIT_EXPECT_EQ(test, memcmp(got, sent, BYTES), 0);
 		}
@@ -140,6 +140,6 @@ static struct kunit_case console_alloc_cases[] = {
 	{}
 };
 
-SIM_SUITE(console_alloc, virtio_console_rh, sim_test_init, sim_test_exit);
+SIM_SUITE(console_alloc, virtio_console_rh, sim_test_init, console_test_exit);
 MODULE_DESCRIPTION("KUnit suite of virtio_console_rh on the simulated device: memory that is short");
 MODULE_LICENSE("GPL");

@@ -127,6 +127,7 @@ static void a_storm_of_messages_passes(struct kunit *test)
 	act(test, sim, SIM_CONSOLE_HOSTOPEN, ON(PORT, 1));
 	data_moves_at(test, sim, PORT);
 	data_moves_at(test, sim, CONSOLE);
+	KUNIT_EXPECT_GT(test, counter(test, sim, "control", "messages_received"), 500);
 	for (i = 0; i < 500; i++)
 		sim_console_send(sim, i % 3, events[i % 5], i & 1, "name", 4);
 	sim_test_unplug(test, false);
@@ -215,7 +216,7 @@ static void a_lost_interrupt_delays_messages_and_no_more(struct kunit *test)
 	msleep(50);
 	KUNIT_EXPECT_FALSE(test, vfs_poll(end.file, NULL) & EPOLLHUP);
 	act(test, sim, SIM_IRQ, 0);
-	KUNIT_EXPECT_TRUE(test, sim_test_wait(vfs_poll(end.file, NULL) & EPOLLHUP, 5000));
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(vfs_poll(end.file, NULL) & EPOLLHUP, SOON_MS));
 	act(test, sim, SIM_CONSOLE_HOSTOPEN, ON(PORT, 1));
 	is_connected(test, &end);
 	data_moves(test, &end);
@@ -240,6 +241,7 @@ static void a_device_that_does_not_answer_has_no_ports_yet(struct kunit *test)
 
 	sim_tell(test, sim, .op = SIM_HOLD, .queue = CTRL_RX, .count = 1000);
 	plug(test, sim);
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(sim_test_told(sim, SIM_HOLD) == 2, SOON_MS));
 	msleep(100);
 	KUNIT_EXPECT_FALSE(test, is_there(sim, CONSOLE) || is_there(sim, PORT));
 	sim_forget(sim);
@@ -248,6 +250,7 @@ static void a_device_that_does_not_answer_has_no_ports_yet(struct kunit *test)
 	sim = make(test, FEATURES | SIM_RING_FEATURES, 64, 2);
 	sim_tell(test, sim, .op = SIM_DROP, .queue = CTRL_RX, .count = 1000);
 	plug(test, sim);
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(sim_test_told(sim, SIM_DROP) == 2, SOON_MS));
 	msleep(100);
 	KUNIT_EXPECT_FALSE(test, is_there(sim, CONSOLE) || is_there(sim, PORT));
 	/* What is lost is lost: it may be said again. */
@@ -269,13 +272,15 @@ static void a_port_that_is_not_answered_for_is_closed(struct kunit *test)
 	plug(test, sim);
 	end_path(&end, path, sizeof(path));
 	end = open_as(test, sim, PORT, path);
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(state(sim, PORT).guest_open, SOON_MS));
+	KUNIT_EXPECT_GT(test, sim_test_told(sim, SIM_HOLD), 0);
 	KUNIT_EXPECT_EQ(test, get_once(&end, got, 1), 0);
 	KUNIT_EXPECT_EQ(test, put_once(&end, sent, 1), -EAGAIN);
 	KUNIT_EXPECT_TRUE(test, vfs_poll(end.file, NULL) & EPOLLHUP);
 	start(test, &end, WRITES);
 	sim_forget(sim);
 	returns(test, 100);
-	KUNIT_EXPECT_TRUE(test, sim_test_wait(state(sim, PORT).output == 100, 5000));
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(state(sim, PORT).output == 100, SOON_MS));
 	data_moves(test, &end);
 	sim_test_close(end.file);
 	both_work(test, sim);
@@ -297,7 +302,7 @@ static void what_we_say_waits_for_a_device_that_does_not_listen(struct kunit *te
 	for (i = 0; i < ARRAY_SIZE(end); i++)
 		sim_test_close(end[i].file);
 	KUNIT_EXPECT_EQ(test, counter(test, sim, "control", "slots_free"), 0);
-	KUNIT_EXPECT_TRUE(test, sim_test_wait(!state(sim, 16).guest_open, 5000));
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(!state(sim, 16).guest_open, SOON_MS));
 	KUNIT_EXPECT_TRUE(test, state(sim, 17).guest_open);
 	/* One is opened again, whose closing the device has not been told of. */
 	end_path(&end[29], path, sizeof(path));
@@ -305,12 +310,12 @@ static void what_we_say_waits_for_a_device_that_does_not_listen(struct kunit *te
 	KUNIT_EXPECT_EQ(test, put_once(&end[29], sent, 100), 100);
 	sim_forget(sim);
 	/* It hears of both, in their order. */
-	KUNIT_EXPECT_TRUE(test, sim_test_wait(state(sim, 30).opens == 2, 5000));
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(state(sim, 30).opens == 2, SOON_MS));
 	for (i = 1; i < ARRAY_SIZE(end); i++)
 		KUNIT_EXPECT_FALSE(test, state(sim, i).guest_open);
 	KUNIT_EXPECT_TRUE(test, state(sim, 30).guest_open);
 	KUNIT_EXPECT_TRUE(test, has_slots(test, sim, 16));
-	KUNIT_EXPECT_TRUE(test, sim_test_wait(state(sim, 30).output == 100, 5000));
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(state(sim, 30).output == 100, SOON_MS));
 	data_moves(test, &end[29]);
 	sim_test_close(end[29].file);
 	both_work(test, sim);
@@ -354,6 +359,6 @@ static struct kunit_case console_ctrl_cases[] = {
 	{}
 };
 
-SIM_SUITE(console_ctrl, virtio_console_rh, sim_test_init, sim_test_exit);
+SIM_SUITE(console_ctrl, virtio_console_rh, sim_test_init, console_test_exit);
 MODULE_DESCRIPTION("KUnit suite of virtio_console_rh on the simulated device: control queues");
 MODULE_LICENSE("GPL");

@@ -11,6 +11,8 @@
 #include <linux/kthread.h>
 #include <linux/poll.h>
 #include <linux/random.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
 #include <linux/seq_file.h>
 #include <linux/tty.h>
 #include <linux/uio.h>
@@ -39,6 +41,12 @@
 
 #define ON(id, what)	((id) | (u64)(what) << 32)
 #define HUNG_UP		(EPOLLHUP | EPOLLERR)
+
+/*
+ * What happens at once happens within this time on the slowest machine. Whoever waits for
+ * it goes on as soon as it has.
+ */
+#define SOON_MS		30000
 
 /* Cases run one at a time. */
 static u8 sent[BYTES] __maybe_unused;
@@ -120,7 +128,7 @@ static inline struct sim_console_port_state state(struct sim_device *sim, u32 id
 static inline void say(struct kunit *test, const struct end *end, const void *bytes, size_t len)
 {
 	KUNIT_EXPECT_EQ(test, sim_console_push(end->sim, end->id, bytes, len), len);
-	KUNIT_EXPECT_TRUE(test, sim_test_wait(!state(end->sim, end->id).waiting, 5000));
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(!state(end->sim, end->id).waiting, SOON_MS));
 }
 
 /* The guest */
@@ -164,7 +172,7 @@ static inline u64 port_counter(struct kunit *test, const struct end *end, const 
 
 static inline bool ctrl_counts(struct kunit *test, struct sim_device *sim, const char *name, u64 n)
 {
-	return sim_test_wait(counter(test, sim, "control", name) == n, 5000);
+	return sim_test_wait(counter(test, sim, "control", name) == n, SOON_MS);
 }
 
 /* Bytes of all values, and nothing echoed before the first one. */
@@ -203,7 +211,7 @@ static inline struct end open_as(struct kunit *test, struct sim_device *sim, u32
 
 	/* The device has to name its ports first, and devtmpfs has a thread of its own. */
 	sim_test_wait(!IS_ERR(end.file = sim_test_open(path, O_RDWR | O_NONBLOCK | O_NOCTTY)),
-		      5000);
+		      SOON_MS);
 	KUNIT_ASSERT_FALSE_MSG(test, IS_ERR(end.file), "%s", path);
 	if (strstr(path, "hvc"))
 		make_raw(tty_of(&end));
@@ -213,8 +221,8 @@ static inline struct end open_as(struct kunit *test, struct sim_device *sim, u32
 /* Until both sides have heard of each other nothing moves. */
 static inline void is_connected(struct kunit *test, const struct end *end)
 {
-	KUNIT_EXPECT_TRUE(test, sim_test_wait(!(vfs_poll(end->file, NULL) & EPOLLHUP), 20000));
-	KUNIT_EXPECT_TRUE(test, sim_test_wait(state(end->sim, end->id).guest_open, 5000));
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(!(vfs_poll(end->file, NULL) & EPOLLHUP), SOON_MS));
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(state(end->sim, end->id).guest_open, SOON_MS));
 }
 
 static inline struct end open_end(struct kunit *test, struct sim_device *sim, u32 id)
@@ -249,7 +257,7 @@ static inline size_t move(const struct end *end, u8 *bytes, size_t len, bool put
 	size_t done = 0;
 	ssize_t n;
 
-	while (done < len && time_before(jiffies, last + 2 * HZ)) {
+	while (done < len && time_before(jiffies, last + msecs_to_jiffies(SOON_MS))) {
 		n = put ? put_once(end, bytes + done, len - done) :
 			  get_once(end, bytes + done, len - done);
 		/* A port whose PORT_OPEN is on its way looks closed by the host: 0. */
@@ -283,7 +291,7 @@ static inline void output_moves(struct kunit *test, const struct end *end)
 	get_random_bytes(sent, BYTES);
 	act(test, sim, SIM_CONSOLE_ECHO, ON(end->id, SIM_CONSOLE_RECORD));
 	KUNIT_EXPECT_EQ(test, move(end, sent, BYTES, true), BYTES);
-	KUNIT_EXPECT_TRUE(test, sim_test_wait(state(sim, end->id).recorded == BYTES, 5000));
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(state(sim, end->id).recorded == BYTES, SOON_MS));
 	KUNIT_EXPECT_EQ(test, sim_console_take(sim, end->id, got, BYTES), BYTES);
 	KUNIT_EXPECT_EQ(test, memcmp(got, sent, BYTES), 0);
 	act(test, sim, SIM_CONSOLE_ECHO, ON(end->id, SIM_CONSOLE_COUNT));
@@ -325,19 +333,26 @@ enum wish { READS, WRITES, POLLS };
 
 /**
  * struct program - one that reads or writes once, or waits for a hangup
- * @end: what; without O_NONBLOCK while it runs
+ * @end: what; without O_NONBLOCK while it runs. The file is the program's too
  * @wish: of it
+ * @began: it is about to; @switches is valid
+ * @switches: times that it had given the CPU away by then
  * @ret: what it got: bytes or an errno, or events
  * @done: it has returned
  * @task: it
  */
-static struct program {
-	const struct end *end;
+struct program {
+	struct end end;
 	enum wish wish;
+	bool began;
+	unsigned long switches;
 	ssize_t ret;
 	struct completion done;
 	struct task_struct *task;
-} program __maybe_unused;
+};
+
+/* The one that runs, or NULL. */
+static struct program *program __maybe_unused;
 
 /* As poll() does, if nothing but a hangup matters. */
 static inline ssize_t poll_once(const struct end *end)
@@ -347,7 +362,7 @@ static inline ssize_t poll_once(const struct end *end)
 
 	poll_initwait(&table);
 	events = vfs_poll(end->file, &table.pt);
-	while (!(events & EPOLLHUP)) {
+	while (!(events & EPOLLHUP) && !signal_pending(current)) {
 		set_current_state(TASK_INTERRUPTIBLE);
 		if (!table.triggered)
 			schedule();
@@ -360,20 +375,27 @@ static inline ssize_t poll_once(const struct end *end)
 	return (__force ssize_t)events;
 }
 
-static inline int run_program(void *unused)
+static inline int run_program(void *data)
 {
-	switch (program.wish) {
+	struct program *p = data;
+
+	/* From end_program(). */
+	allow_signal(SIGKILL);
+	p->switches = READ_ONCE(current->nvcsw);
+	/* Behind @switches, for is_asleep(). */
+	smp_store_release(&p->began, true);
+	switch (p->wish) {
 	case READS:
-		program.ret = get_once(program.end, got, 100);
+		p->ret = get_once(&p->end, got, 100);
 		break;
 	case WRITES:
-		program.ret = put_once(program.end, sent, 100);
+		p->ret = put_once(&p->end, sent, 100);
 		break;
 	case POLLS:
-		program.ret = poll_once(program.end);
+		p->ret = poll_once(&p->end);
 		break;
 	}
-	complete(&program.done);
+	complete_all(&p->done);
 	return 0;
 }
 
@@ -387,32 +409,114 @@ static inline void nonblock(const struct end *end, bool on)
 	spin_unlock(&end->file->f_lock);
 }
 
+/*
+ * Ends the program, whatever it waits for. One that cannot be ended keeps what it uses, and
+ * our code: false.
+ */
+static inline bool end_program(void)
+{
+	struct program *p = program;
+
+	if (!p)
+		return true;
+	program = NULL;
+	send_sig(SIGKILL, p->task, 1);
+	if (!wait_for_completion_timeout(&p->done, msecs_to_jiffies(SOON_MS))) {
+		__module_get(THIS_MODULE);
+		return false;
+	}
+	kthread_stop(p->task);
+	put_task_struct(p->task);
+	nonblock(&p->end, true);
+	fput(p->end.file);
+	flush_delayed_fput();
+	kfree(p);
+	return true;
+}
+
+/* Has it gone to sleep, to be woken by an event? */
+static inline bool is_asleep(struct program *p)
+{
+	/* Before @switches, from run_program(). */
+	if (!smp_load_acquire(&p->began) || READ_ONCE(p->task->nvcsw) == p->switches)
+		return false;
+	return (READ_ONCE(p->task->__state) & TASK_INTERRUPTIBLE) && !completion_done(&p->done);
+}
+
+/* It sleeps, and does so still, or again, when what may wake it by mistake has had its time. */
+static inline void waits(struct kunit *test)
+{
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(is_asleep(program), SOON_MS));
+	msleep(50);
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(is_asleep(program), SOON_MS));
+}
+
 /* Starts it, and sees it wait. */
 static inline void start(struct kunit *test, const struct end *end, enum wish wish)
 {
+	struct program *p = kzalloc(sizeof(*p), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	*p = (struct program){ .end = *end, .wish = wish };
+	init_completion(&p->done);
+	p->task = kthread_create(run_program, p, "console-suite");
+	if (IS_ERR(p->task)) {
+		kfree(p);
+		KUNIT_ASSERT_TRUE_MSG(test, false, "no thread");
+	}
+	get_file(end->file);
 	nonblock(end, false);
-	program = (struct program){ .end = end, .wish = wish };
-	init_completion(&program.done);
-	program.task = kthread_create(run_program, NULL, "console-suite");
-	KUNIT_ASSERT_FALSE(test, IS_ERR(program.task));
-	get_task_struct(program.task);
-	wake_up_process(program.task);
-	KUNIT_EXPECT_FALSE(test, wait_for_completion_timeout(&program.done, HZ / 10));
+	get_task_struct(p->task);
+	program = p;
+	wake_up_process(p->task);
+	waits(test);
+}
+
+/* Within so many milliseconds; its result. */
+static inline ssize_t result(struct kunit *test, unsigned int ms)
+{
+	bool done = wait_for_completion_timeout(&program->done, msecs_to_jiffies(ms));
+	ssize_t ret = program->ret;
+	bool ended = end_program();
+
+	KUNIT_EXPECT_TRUE_MSG(test, done, "it waits for ever");
+	KUNIT_ASSERT_TRUE(test, ended);
+	return ret;
 }
 
 static inline void returns(struct kunit *test, ssize_t ret)
 {
-	KUNIT_ASSERT_TRUE(test, wait_for_completion_timeout(&program.done, 5 * HZ));
-	KUNIT_EXPECT_EQ(test, program.ret, ret);
-	kthread_stop(program.task);
-	put_task_struct(program.task);
-	nonblock(program.end, true);
+	KUNIT_EXPECT_EQ(test, result(test, SOON_MS), ret);
+}
+
+/* A test that has failed may have left a program behind. */
+static inline void console_test_exit(struct kunit *test)
+{
+	KUNIT_EXPECT_TRUE(test, end_program());
+	sim_test_exit(test);
 }
 
 /* Who reads or writes gets the error, who polls the events. */
 static inline void gives_up(struct kunit *test, ssize_t err, __poll_t events)
 {
-	returns(test, program.wish == POLLS ? (__force ssize_t)events : err);
+	returns(test, program->wish == POLLS ? (__force ssize_t)events : err);
+}
+
+/* Suspend */
+
+static inline void freeze(struct kunit *test, struct sim_device *sim)
+{
+	unsigned long start = jiffies;
+
+	KUNIT_ASSERT_EQ(test, sim_test_freeze(sim), 0);
+	/* It waits 200 ms for output that the device does not take. */
+	KUNIT_EXPECT_LT(test, jiffies_to_msecs(jiffies - start), SOON_MS);
+}
+
+static inline void restore(struct kunit *test, struct sim_device *sim)
+{
+	KUNIT_ASSERT_EQ(test, sim_test_restore(sim), 0);
+	KUNIT_ASSERT_TRUE(test, sim_test_live(sim));
 }
 
 /* Writes until the port takes no more; how much that was. */

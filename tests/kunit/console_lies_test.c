@@ -7,6 +7,9 @@
 
 #include "console_kunit.h"
 
+/* A delay that lasts while a few lines of a test run, on the slowest machine. */
+#define LATE_MS	3000
+
 /* Lengths and order */
 
 static void a_wrong_used_length_costs_no_other_byte(struct kunit *test)
@@ -92,18 +95,19 @@ static void output_is_under_way_until_its_buffer_is_used(struct kunit *test)
 	sim_test_applied(test, sim);
 	KUNIT_EXPECT_EQ(test, in_flight(test, &end), 3);
 	sim_tell(test, sim, .op = SIM_RELEASE, .queue = PORT_TX);
-	KUNIT_EXPECT_TRUE(test, sim_test_wait(!in_flight(test, &end), 5000));
-	sim_tell(test, sim, .op = SIM_DELAY, .queue = PORT_TX, .value = 300);
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(!in_flight(test, &end), SOON_MS));
+	sim_tell(test, sim, .op = SIM_DELAY, .queue = PORT_TX, .value = LATE_MS);
 	KUNIT_EXPECT_EQ(test, put_once(&end, sent, 10), 10);
 	sim_test_applied(test, sim);
 	KUNIT_EXPECT_EQ(test, in_flight(test, &end), 1);
-	KUNIT_EXPECT_TRUE(test, sim_test_wait(!in_flight(test, &end), 5000));
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(!in_flight(test, &end), SOON_MS));
 	sim_tell(test, sim, .op = SIM_REORDER, .queue = PORT_TX, .value = 2, .count = 2);
 	data_moves(test, &end);
 	data_moves(test, &end);
+	sim_test_applied(test, sim);
 	sim_tell(test, sim, .op = SIM_DROP, .queue = PORT_TX);
 	data_moves(test, &end);
-	KUNIT_EXPECT_TRUE(test, sim_test_wait(in_flight(test, &end) == 1, 5000));
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(in_flight(test, &end) == 1, SOON_MS));
 	sim_test_close(end.file);
 }
 
@@ -118,7 +122,7 @@ static void a_console_waits_for_its_buffer(struct kunit *test)
 	for (i = 0; i < 2; i++) {
 		get_random_bytes(sent, BYTES);
 		act(test, sim, SIM_CONSOLE_ECHO, ON(CONSOLE, SIM_CONSOLE_RECORD));
-		sim_tell(test, sim, .op = i ? SIM_DELAY : SIM_HOLD, .queue = 1, .value = 300);
+		sim_tell(test, sim, .op = i ? SIM_DELAY : SIM_HOLD, .queue = 1, .value = LATE_MS);
 		KUNIT_EXPECT_EQ(test, put_once(&end, sent, 10), 10);
 		sim_test_applied(test, sim);
 		KUNIT_EXPECT_EQ(test, move(&end, sent + 10, BYTES - 10, true), BYTES - 10);
@@ -127,7 +131,7 @@ static void a_console_waits_for_its_buffer(struct kunit *test)
 		if (!i)
 			sim_tell(test, sim, .op = SIM_RELEASE, .queue = 1);
 		KUNIT_EXPECT_TRUE(test, sim_test_wait(state(sim, CONSOLE).recorded == BYTES,
-						      5000));
+						      SOON_MS));
 		KUNIT_EXPECT_EQ(test, sim_console_take(sim, CONSOLE, got, BYTES), BYTES);
 		KUNIT_EXPECT_EQ(test, memcmp(got, sent, BYTES), 0);
 	}
@@ -178,7 +182,7 @@ static void stir(struct kunit *test, const struct end *end)
 	put_once(end, "p", 1);
 	if (liar != PORT_TX)
 		KUNIT_EXPECT_TRUE(test, sim_test_wait(state(end->sim, end->id).output ==
-						      output + 1, 5000));
+						      output + 1, SOON_MS));
 	sim_console_push(end->sim, end->id, "g", 1);
 	if (liar != PORT_RX)
 		hears(test, end, "g", 1);
@@ -192,7 +196,7 @@ static void lie_about_port(struct kunit *test, const struct end *end,
 			   const struct sim_ring_lie *lie, u64 ring)
 {
 	if (liar == PORT_TX) {
-		KUNIT_EXPECT_TRUE(test, sim_test_wait(put_once(end, "p", 1) == -EIO, 5000));
+		KUNIT_EXPECT_TRUE(test, sim_test_wait(put_once(end, "p", 1) == -EIO, SOON_MS));
 		KUNIT_EXPECT_EQ(test, port_counter(test, end, "tx_broken"), 1);
 		input_moves(test, end);
 		return;
@@ -202,12 +206,12 @@ static void lie_about_port(struct kunit *test, const struct end *end,
 		if (lie->op == SIM_USED_IDX && ring == SIM_RING_FEATURES)
 			KUNIT_EXPECT_TRUE(test,
 					  sim_test_wait(port_counter(test, end,
-								     "rx_empty_buffers"), 5000));
+								     "rx_empty_buffers"), SOON_MS));
 		if (!port_counter(test, end, "rx_broken"))
 			output_moves(test, end);
 		return;
 	}
-	KUNIT_EXPECT_TRUE(test, sim_test_wait(get_once(end, got, 1) == -EIO, 5000));
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(get_once(end, got, 1) == -EIO, SOON_MS));
 	KUNIT_EXPECT_EQ(test, put_once(end, sent, 1), -EIO);
 	KUNIT_EXPECT_EQ(test, vfs_poll(end->file, NULL) & HUNG_UP, HUNG_UP);
 	KUNIT_EXPECT_EQ(test, port_counter(test, end, "rx_broken"), 1);
@@ -221,10 +225,10 @@ static void lie_about_control(struct kunit *test, const struct end *end,
 
 	if (is_seen(lie))
 		KUNIT_EXPECT_TRUE(test, sim_test_wait(counter(test, end->sim, "control", name),
-						      5000));
+						      SOON_MS));
 	else if (lie->op == SIM_USED_IDX)
 		KUNIT_EXPECT_TRUE(test, sim_test_wait(counter(test, end->sim, "control",
-							      "messages_bad"), 5000));
+							      "messages_bad"), SOON_MS));
 	data_moves(test, end);
 }
 
@@ -310,6 +314,6 @@ static struct kunit_case console_lies_cases[] = {
 	{}
 };
 
-SIM_SUITE(console_lies, virtio_console_rh, sim_test_init, sim_test_exit);
+SIM_SUITE(console_lies, virtio_console_rh, sim_test_init, console_test_exit);
 MODULE_DESCRIPTION("KUnit suite of virtio_console_rh on the simulated device: used buffers");
 MODULE_LICENSE("GPL");

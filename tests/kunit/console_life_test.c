@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * virtio_console_rh against the simulated device: devices that go, before they were
- * there, with programs waiting, and asleep; and those that come back from a suspend.
+ * there, with programs waiting, and asleep; and those that come back from a suspend with
+ * the ports that they had.
  */
-#include <linux/jiffies.h>
 #include <linux/module.h>
 
 #include "console_kunit.h"
@@ -44,24 +44,58 @@ static void a_device_may_go_at_any_time_of_its_probe(struct kunit *test)
 {
 	static const u64 features[] = { FEATURES | SIM_RING_FEATURES, SIZE | SIM_PACKED_FEATURES };
 	struct sim_device *sim;
-	unsigned int i, skip, rules;
+	unsigned int i, skip, rules, refused;
 
 	for (i = 0; i < ARRAY_SIZE(features); i++) {
-		for (skip = 0; skip < 100; skip++) {
+		for (skip = 0, refused = 0; skip < 100; skip++) {
 			sim = make(test, features[i], 4, 2);
 			sim_tell(test, sim, .op = SIM_VANISH, .skip = skip);
 			KUNIT_ASSERT_EQ(test, sim_plug(sim), 0);
 			rules = READ_ONCE(sim->nr_rules);
+			KUNIT_EXPECT_TRUE(test, !rules || sim_test_live(sim));
+			refused += !sim_test_live(sim);
 			sim_test_unplug(test, skip & 1);
 			if (rules)
 				break;
 		}
-		kunit_info(test, "%u accesses", skip);
-		KUNIT_EXPECT_GT(test, skip, 5);
+		kunit_info(test, "%u accesses, %u probes refused", skip, refused);
+		/* All that go before it begins: the core's, of its status, are more alone. */
+		KUNIT_EXPECT_GT(test, refused, 5);
+		KUNIT_EXPECT_GT(test, skip, refused);
 		KUNIT_EXPECT_LT(test, skip, 100);
 	}
 	data_moves_at(test, usual(test), PORT);
 	data_moves_at(test, usual(test), CONSOLE);
+}
+
+/* And of its resume: its ports are dead at once, or when it is taken away. */
+static void a_device_may_go_at_any_time_of_its_resume(struct kunit *test)
+{
+	unsigned int skip = 0, failed = 0;
+	struct sim_device *sim;
+	struct end end;
+	bool gone;
+	int err;
+
+	do {
+		sim = usual(test);
+		end = open_end(test, sim, PORT);
+		freeze(test, sim);
+		sim_tell(test, sim, .op = SIM_VANISH, .skip = skip++);
+		err = sim_test_restore(sim);
+		gone = sim_test_told(sim, SIM_VANISH);
+		KUNIT_EXPECT_TRUE(test, gone || !err);
+		failed += !!err;
+		if (err)
+			KUNIT_EXPECT_EQ(test, put_once(&end, sent, 1), -EIO);
+		sim_test_unplug(test, skip & 1);
+		is_gone(test, &end);
+		sim_test_close(end.file);
+	} while (gone && skip < 100);
+	kunit_info(test, "%u accesses, %u resumes failed", skip - 1, failed);
+	KUNIT_EXPECT_GT(test, failed, 5);
+	KUNIT_EXPECT_LT(test, skip, 100);
+	data_moves_at(test, usual(test), PORT);
 }
 
 /* At each look at its status: who sees it before its device begins does without it. */
@@ -86,7 +120,7 @@ static void a_device_that_says_too_early_that_it_is_in_use_is_refused(struct kun
 	for (skip = 0, told = true; told && skip < 100; skip++) {
 		sim = usual(test);
 		end = open_end(test, sim, PORT);
-		KUNIT_ASSERT_EQ(test, sim_test_freeze(sim), 0);
+		freeze(test, sim);
 		sim_tell(test, sim, .op = SIM_STATUS, .value = lie, .skip = skip);
 		err = sim_test_restore(sim);
 		told = sim_test_told(sim, SIM_STATUS);
@@ -152,21 +186,6 @@ static void an_open_console_is_hung_up(struct kunit *test)
 
 /* Suspend */
 
-static void freeze(struct kunit *test, struct sim_device *sim)
-{
-	unsigned long start = jiffies;
-
-	KUNIT_ASSERT_EQ(test, sim_test_freeze(sim), 0);
-	/* It waits 200 ms for output that the device does not take. */
-	KUNIT_EXPECT_LT(test, jiffies_to_msecs(jiffies - start), 5000);
-}
-
-static void restore(struct kunit *test, struct sim_device *sim)
-{
-	KUNIT_ASSERT_EQ(test, sim_test_restore(sim), 0);
-	KUNIT_ASSERT_TRUE(test, sim_test_live(sim));
-}
-
 static void a_suspend_keeps_open_ports_and_their_bytes(struct kunit *test)
 {
 	static const u64 rings[] = { SIM_RING_FEATURES, SIM_PACKED_FEATURES };
@@ -204,9 +223,9 @@ static void a_suspend_keeps_open_ports_and_their_bytes(struct kunit *test)
 			say(test, &end, "awake", 5);
 		returns(test, i ? 5 : 100);
 		KUNIT_EXPECT_TRUE(test, sim_test_wait(state(sim, PORT).output ==
-						      output + (i ? 0 : 100), 5000));
+						      output + (i ? 0 : 100), SOON_MS));
 		KUNIT_EXPECT_TRUE(test, sim_test_wait(state(sim, CONSOLE).recorded == BYTES,
-						      5000));
+						      SOON_MS));
 		KUNIT_EXPECT_EQ(test, sim_console_take(sim, CONSOLE, got, BYTES), BYTES);
 		KUNIT_EXPECT_EQ(test, memcmp(got, sent, BYTES), 0);
 		data_moves(test, &console);
@@ -264,7 +283,7 @@ static void a_device_may_come_back_with_rings_of_another_size(struct kunit *test
 		get_random_bytes(sent, BYTES);
 		KUNIT_EXPECT_EQ(test, sim_console_push(sim, PORT, sent, BYTES), BYTES);
 		KUNIT_EXPECT_TRUE(test, sim_test_wait(state(sim, PORT).waiting <= BYTES - BUFFER,
-						      5000));
+						      SOON_MS));
 		freeze(test, sim);
 		sim->options.queue_size = sizes[i];
 		restore(test, sim);
@@ -275,129 +294,6 @@ static void a_device_may_come_back_with_rings_of_another_size(struct kunit *test
 	data_moves(test, &end);
 	data_moves_at(test, sim, CONSOLE);
 	sim_test_close(end.file);
-}
-
-/* Ports that change while nobody can be told */
-
-static void what_went_during_a_suspend_is_gone_after_it(struct kunit *test)
-{
-	struct sim_device *sim = make(test, FEATURES | SIM_RING_FEATURES, 64, 5);
-	struct end stays, goes, shuts;
-
-	act(test, sim, SIM_CONSOLE_REMOVE, 4);
-	plug(test, sim);
-	stays = open_end(test, sim, 1);
-	goes = open_end(test, sim, 2);
-	shuts = open_end(test, sim, 3);
-	freeze(test, sim);
-	act(test, sim, SIM_CONSOLE_REMOVE, 2);
-	act(test, sim, SIM_CONSOLE_HOSTOPEN, ON(3, 0));
-	add_port(test, sim, 4, NULL, 0);
-	/* Nothing is known of it yet: it stays as it was. */
-	KUNIT_EXPECT_EQ(test, get_once(&goes, got, 1), -EAGAIN);
-	KUNIT_EXPECT_EQ(test, get_once(&shuts, got, 1), -EAGAIN);
-	start(test, &goes, READS);
-	restore(test, sim);
-	is_connected(test, &stays);
-	data_moves(test, &stays);
-	data_moves_at(test, sim, 4);
-	/* A second of silence decides. */
-	returns(test, -ENODEV);
-	is_gone(test, &goes);
-	KUNIT_EXPECT_TRUE(test, sim_test_wait(vfs_poll(shuts.file, NULL) & EPOLLHUP, 5000));
-	KUNIT_EXPECT_EQ(test, get_once(&shuts, got, 1), 0);
-	act(test, sim, SIM_CONSOLE_HOSTOPEN, ON(3, 1));
-	is_connected(test, &shuts);
-	data_moves(test, &shuts);
-	add_port(test, sim, 2, NULL, 0);
-	data_moves_at(test, sim, 2);
-	is_gone(test, &goes);
-	data_moves(test, &stays);
-	sim_test_close(stays.file);
-	sim_test_close(goes.file);
-	sim_test_close(shuts.file);
-}
-
-static void a_port_of_another_name_is_another_port(struct kunit *test)
-{
-	struct sim_device *sim = make(test, FEATURES | SIM_RING_FEATURES, 64, 3);
-	struct end old, same;
-	char path[64], name[16];
-	unsigned int id;
-	u64 output;
-
-	for (id = 1; id <= 2; id++) {
-		act(test, sim, SIM_CONSOLE_REMOVE, id);
-		add_port(test, sim, id, "old", 3);
-	}
-	plug(test, sim);
-	old = open_end(test, sim, 1);
-	same = open_end(test, sim, 2);
-	freeze(test, sim);
-	for (id = 1; id <= 2; id++) {
-		act(test, sim, SIM_CONSOLE_REMOVE, id);
-		add_port(test, sim, id, id == 1 ? "new" : "old", 3);
-	}
-	output = state(sim, 1).output;
-	start(test, &old, WRITES);
-	restore(test, sim);
-	/* Not one byte for the old one goes to the new one. */
-	returns(test, -ENODEV);
-	is_gone(test, &old);
-	KUNIT_EXPECT_EQ(test, state(sim, 1).output, output);
-	data_moves_at(test, sim, 1);
-	snprintf(path, sizeof(path), "sys/class/virtio-ports-rh/vport%dp1/name", sim->vdev.index);
-	KUNIT_EXPECT_GT(test, sim_test_read(path, name, sizeof(name)), 0);
-	KUNIT_EXPECT_STREQ(test, name, "new");
-	/* Nobody can tell that this one is new. */
-	is_connected(test, &same);
-	data_moves(test, &same);
-	sim_test_close(old.file);
-	sim_test_close(same.file);
-}
-
-/* It takes the greeting, and no port is heard of for a second. */
-static void a_device_that_is_silent_after_a_suspend_has_no_ports(struct kunit *test)
-{
-	struct sim_device *sim = usual(test);
-	struct end end = open_end(test, sim, PORT);
-
-	data_moves(test, &end);
-	freeze(test, sim);
-	sim_tell(test, sim, .op = SIM_HOLD, .queue = CTRL_RX, .count = 1000);
-	start(test, &end, READS);
-	restore(test, sim);
-	returns(test, -ENODEV);
-	is_gone(test, &end);
-	sim_forget(sim);
-	data_moves_at(test, sim, PORT);
-	data_moves_at(test, sim, CONSOLE);
-	sim_test_close(end.file);
-}
-
-/* Nothing is heard of any port any more: they stay as they were. */
-static void a_control_ring_that_breaks_after_a_suspend_holds_up_nobody(struct kunit *test)
-{
-	struct sim_device *sim;
-	struct end end;
-	u16 queue;
-
-	for (queue = CTRL_RX; queue <= CTRL_TX; queue++) {
-		sim = usual(test);
-		end = open_end(test, sim, PORT);
-		data_moves(test, &end);
-		freeze(test, sim);
-		start(test, &end, WRITES);
-		sim_tell(test, sim, .op = SIM_ID, .queue = queue, .value = U16_MAX);
-		restore(test, sim);
-		returns(test, 100);
-		sim_test_applied(test, sim);
-		hears_nothing(test, &end);
-		sim_test_unplug(test, false);
-		is_gone(test, &end);
-		sim_test_close(end.file);
-	}
-	data_moves_at(test, usual(test), PORT);
 }
 
 /* Suspends that do not end well */
@@ -471,6 +367,7 @@ static struct kunit_case console_life_cases[] = {
 	KUNIT_CASE(a_device_that_asks_for_a_reset_is_used_until_it_goes),
 	KUNIT_CASE(a_device_that_has_gone_before_its_probe_is_refused),
 	KUNIT_CASE_SLOW(a_device_may_go_at_any_time_of_its_probe),
+	KUNIT_CASE_SLOW(a_device_may_go_at_any_time_of_its_resume),
 	KUNIT_CASE(a_device_that_says_too_early_that_it_is_in_use_is_refused),
 	KUNIT_CASE_SLOW(nobody_waits_for_a_device_that_has_gone),
 	KUNIT_CASE(an_open_console_is_hung_up),
@@ -478,15 +375,11 @@ static struct kunit_case console_life_cases[] = {
 	KUNIT_CASE(a_console_without_ports_is_suspended),
 	KUNIT_CASE(what_a_host_did_not_take_before_a_suspend_is_counted),
 	KUNIT_CASE(a_device_may_come_back_with_rings_of_another_size),
-	KUNIT_CASE(what_went_during_a_suspend_is_gone_after_it),
-	KUNIT_CASE(a_port_of_another_name_is_another_port),
-	KUNIT_CASE(a_device_that_is_silent_after_a_suspend_has_no_ports),
-	KUNIT_CASE(a_control_ring_that_breaks_after_a_suspend_holds_up_nobody),
 	KUNIT_CASE(ports_of_a_failed_restore_are_dead_and_hold_up_nobody),
 	KUNIT_CASE(a_device_may_go_in_its_sleep),
 	{}
 };
 
-SIM_SUITE(console_life, virtio_console_rh, sim_test_init, sim_test_exit);
+SIM_SUITE(console_life, virtio_console_rh, sim_test_init, console_test_exit);
 MODULE_DESCRIPTION("KUnit suite of virtio_console_rh on the simulated device: ends and suspends");
 MODULE_LICENSE("GPL");

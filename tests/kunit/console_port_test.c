@@ -30,7 +30,7 @@ static void a_removed_port_is_gone_and_another_takes_its_number(struct kunit *te
 	data_moves(test, &first);
 	/* Once more, though it is there: nothing changes for who has it open. */
 	sim_console_send(sim, PORT, VIRTIO_CONSOLE_PORT_ADD, 1, NULL, 0);
-	KUNIT_EXPECT_TRUE(test, sim_test_wait(state(sim, PORT).readies == 2, 5000));
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(state(sim, PORT).readies == 2, SOON_MS));
 	data_moves(test, &first);
 	start(test, &first, READS);
 	act(test, sim, SIM_CONSOLE_REMOVE, PORT);
@@ -49,8 +49,35 @@ static void a_removed_port_is_gone_and_another_takes_its_number(struct kunit *te
 		add_port(test, sim, PORT, "last", i == 19 ? 4 : 0);
 	}
 	snprintf(path, sizeof(path), "sys/class/virtio-ports-rh/vport%dp1/name", sim->vdev.index);
-	KUNIT_EXPECT_TRUE(test, sim_test_wait(is_there(path), 10000));
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(is_there(path), SOON_MS));
 	data_moves_at(test, sim, PORT);
+}
+
+/* One at a time; and the next one finds nothing of what the last one did not read. */
+static void a_port_is_one_program_s(struct kunit *test)
+{
+	struct sim_device *sim = usual(test);
+	struct end end = open_end(test, sim, PORT);
+	struct file *second;
+	unsigned int i;
+	char path[32];
+
+	data_moves(test, &end);
+	end_path(&end, path, sizeof(path));
+	for (i = 1; i <= 3; i++) {
+		second = sim_test_open(path, O_RDONLY);
+		KUNIT_EXPECT_EQ(test, PTR_ERR_OR_ZERO(second), -EBUSY);
+		/* A buffer that was begun, and one that was not. */
+		say(test, &end, sent, BYTES);
+		KUNIT_EXPECT_EQ(test, get_once(&end, got, 100), 100);
+		sim_test_close(end.file);
+		end = open_end(test, sim, PORT);
+		hears_nothing(test, &end);
+		KUNIT_EXPECT_EQ(test, port_counter(test, &end, "bytes_discarded"),
+				i * (BYTES - 100));
+		data_moves(test, &end);
+	}
+	sim_test_close(end.file);
 }
 
 /*
@@ -75,7 +102,6 @@ static void a_writer_of_a_removed_port_does_not_wait(struct kunit *test)
 		act(test, sim, SIM_CONSOLE_REMOVE, PORT);
 		gives_up(test, -ENODEV, EPOLLHUP);
 		is_gone(test, &first);
-		KUNIT_EXPECT_EQ(test, state(sim, PORT).exists, false);
 
 		add_port(test, sim, PORT, NULL, 0);
 		second = open_end(test, sim, PORT);
@@ -86,7 +112,7 @@ static void a_writer_of_a_removed_port_does_not_wait(struct kunit *test)
 		returns(test, 100);
 		KUNIT_EXPECT_TRUE(test, sim_test_wait(vfs_poll(second.file, NULL) & EPOLLOUT &&
 						      !port_counter(test, &second, "tx_in_flight"),
-						      5000));
+						      SOON_MS));
 		data_moves(test, &second);
 		sim_test_close(first.file);
 		sim_test_close(second.file);
@@ -126,7 +152,7 @@ static void a_removed_console_is_hung_up_and_another_takes_its_place(struct kuni
 		sim_test_applied(test, sim);
 		KUNIT_EXPECT_EQ(test, move(&end, sent, BYTES, true), BYTES);
 		act(test, sim, SIM_CONSOLE_REMOVE, CONSOLE);
-		KUNIT_EXPECT_TRUE(test, sim_test_wait(put_once(&end, sent, 1) == -EIO, 5000));
+		KUNIT_EXPECT_TRUE(test, sim_test_wait(put_once(&end, sent, 1) == -EIO, SOON_MS));
 		KUNIT_EXPECT_EQ(test, get_once(&end, got, 1), 0);
 		sim_test_close(end.file);
 		sim_tell(test, sim, .op = SIM_CONSOLE_ADD, .value = CONSOLE, .at = 1);
@@ -169,7 +195,7 @@ static void an_open_port_may_become_a_console(struct kunit *test)
 		again = sim_test_open(path, O_RDONLY);
 		KUNIT_EXPECT_EQ(test, PTR_ERR_OR_ZERO(again), -ENXIO);
 		act(test, sim, SIM_CONSOLE_STALL, ON(PORT, 0));
-		KUNIT_EXPECT_TRUE(test, sim_test_wait(state(sim, PORT).output == output, 5000));
+		KUNIT_EXPECT_TRUE(test, sim_test_wait(state(sim, PORT).output == output, SOON_MS));
 		/* Twice is the same. */
 		sim_console_send(sim, PORT, VIRTIO_CONSOLE_CONSOLE_PORT, 1, NULL, 0);
 		console = open_as(test, sim, PORT, "dev/hvc1");
@@ -195,7 +221,7 @@ static void sixty_four_ports_come_work_and_go(struct kunit *test)
 		act(test, sim, SIM_CONSOLE_REMOVE, id);
 	for (id = 1; id <= 64; id++) {
 		end_path(&(struct end){ .sim = sim, .id = id }, path, sizeof(path));
-		KUNIT_EXPECT_TRUE(test, sim_test_wait(!is_there(path), 5000));
+		KUNIT_EXPECT_TRUE(test, sim_test_wait(!is_there(path), SOON_MS));
 	}
 	data_moves_at(test, sim, CONSOLE);
 }
@@ -217,12 +243,12 @@ static void a_host_that_comes_and_goes_loses_what_it_did_not_hear(struct kunit *
 		written += max_t(ssize_t, n, 0);
 	}
 	KUNIT_EXPECT_TRUE(test, sim_test_wait(state(sim, PORT).output +
-					      state(sim, PORT).discarded == written, 5000));
+					      state(sim, PORT).discarded == written, SOON_MS));
 	data_moves(test, &end);
 
 	say(test, &end, "last", 4);
 	act(test, sim, SIM_CONSOLE_HOSTOPEN, ON(PORT, 0));
-	KUNIT_EXPECT_TRUE(test, sim_test_wait(vfs_poll(end.file, NULL) & EPOLLHUP, 5000));
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(vfs_poll(end.file, NULL) & EPOLLHUP, SOON_MS));
 	hears(test, &end, "last", 4);
 	KUNIT_EXPECT_EQ(test, get_once(&end, got, 1), 0);
 	KUNIT_EXPECT_EQ(test, put_once(&end, sent, 1), -EAGAIN);
@@ -259,7 +285,7 @@ static void output_waits_for_a_stalled_host(struct kunit *test)
 		act(test, sim, SIM_CONSOLE_STALL, ON(id, 0));
 		returns(test, 100);
 		done += 100;
-		KUNIT_EXPECT_TRUE(test, sim_test_wait(state(sim, id).recorded == done, 5000));
+		KUNIT_EXPECT_TRUE(test, sim_test_wait(state(sim, id).recorded == done, SOON_MS));
 		for (at = 0; at < done; at += len) {
 			len = sim_console_take(sim, id, got, BYTES);
 			KUNIT_ASSERT_GT(test, len, 0);
@@ -288,7 +314,7 @@ static void a_mebibyte_at_most_waits_for_a_host(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, port_counter(test, &end, "tx_in_flight"),
 			DIV_ROUND_UP(SZ_1M, BYTES));
 	act(test, sim, SIM_CONSOLE_STALL, ON(PORT, 0));
-	KUNIT_EXPECT_TRUE(test, sim_test_wait(state(sim, PORT).output == output, 5000));
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(state(sim, PORT).output == output, SOON_MS));
 	KUNIT_EXPECT_TRUE(test, vfs_poll(end.file, NULL) & EPOLLOUT);
 	data_moves(test, &end);
 	sim_test_close(end.file);
@@ -296,6 +322,7 @@ static void a_mebibyte_at_most_waits_for_a_host(struct kunit *test)
 
 static struct kunit_case console_port_cases[] = {
 	KUNIT_CASE(a_removed_port_is_gone_and_another_takes_its_number),
+	KUNIT_CASE(a_port_is_one_program_s),
 	KUNIT_CASE(a_writer_of_a_removed_port_does_not_wait),
 	KUNIT_CASE(a_port_is_removed_once),
 	KUNIT_CASE(a_removed_console_is_hung_up_and_another_takes_its_place),
@@ -307,6 +334,6 @@ static struct kunit_case console_port_cases[] = {
 	{}
 };
 
-SIM_SUITE(console_port, virtio_console_rh, sim_test_init, sim_test_exit);
+SIM_SUITE(console_port, virtio_console_rh, sim_test_init, console_test_exit);
 MODULE_DESCRIPTION("KUnit suite of virtio_console_rh on the simulated device: ports");
 MODULE_LICENSE("GPL");

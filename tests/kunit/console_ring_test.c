@@ -96,6 +96,7 @@ static void interrupts_at_odd_times_do_nothing(struct kunit *test)
 	sim_stats(sim, &stats);
 	KUNIT_EXPECT_EQ(test, stats.by_op[SIM_IRQ_EARLY], 6);
 	KUNIT_EXPECT_EQ(test, stats.by_op[SIM_IRQ_LATE], 6);
+	KUNIT_EXPECT_EQ(test, stats.by_op[SIM_IRQ_STORM], 4);
 	KUNIT_ASSERT_EQ(test, sim_test_restore(sim), 0);
 	is_connected(test, &end);
 	data_moves(test, &end);
@@ -111,7 +112,7 @@ static void a_lost_interrupt_delays_and_no_more(struct kunit *test)
 	start(test, &end, READS);
 	sim_tell(test, sim, .op = SIM_IRQ_DROP, .queue = PORT_RX);
 	say(test, &end, "slept", 5);
-	KUNIT_EXPECT_FALSE(test, wait_for_completion_timeout(&program.done, HZ / 10));
+	waits(test);
 	act(test, sim, SIM_IRQ, 0);
 	returns(test, 5);
 	KUNIT_EXPECT_EQ(test, memcmp(got, "slept", 5), 0);
@@ -136,14 +137,14 @@ static void a_lost_interrupt_of_a_writer_delays_and_no_more(struct kunit *test)
 		act(test, sim, SIM_CONSOLE_STALL, ON(PORT, 0));
 		sim_test_applied(test, sim);
 		KUNIT_EXPECT_EQ(test, state(sim, PORT).output, output);
-		KUNIT_EXPECT_FALSE(test, wait_for_completion_timeout(&program.done, HZ / 10));
+		waits(test);
 		if (i)
 			KUNIT_EXPECT_TRUE(test, vfs_poll(end.file, NULL) & EPOLLOUT);
 		else
 			sim_tell(test, sim, .op = SIM_IRQ, .queue = PORT_TX);
 		returns(test, 100);
 		KUNIT_EXPECT_TRUE(test, sim_test_wait(state(sim, PORT).output == output + 100,
-						      5000));
+						      SOON_MS));
 	}
 	data_moves(test, &end);
 	sim_test_close(end.file);
@@ -167,6 +168,7 @@ static void a_number_of_ports_that_cannot_be_is_refused(struct kunit *test)
 		sim = make(test, FEATURES | SIM_RING_FEATURES, 64, 2);
 		sim_tell(test, sim, .op = SIM_CONFIG_TEAR, .at = 4, .value = 200 * i);
 		sim_test_refused(test, sim);
+		sim_test_applied(test, sim);
 	}
 	data_moves_at(test, usual(test), PORT);
 }
@@ -176,7 +178,7 @@ static bool has_size(const struct end *end, u16 cols, u16 rows)
 	const struct winsize *size = &tty_of(end)->winsize;
 
 	return sim_test_wait(READ_ONCE(size->ws_col) == cols && READ_ONCE(size->ws_row) == rows,
-			     5000);
+			     SOON_MS);
 }
 
 static void a_size_reaches_the_terminal(struct kunit *test)
@@ -225,6 +227,6 @@ static struct kunit_case console_ring_cases[] = {
 	{}
 };
 
-SIM_SUITE(console_ring, virtio_console_rh, sim_test_init, sim_test_exit);
+SIM_SUITE(console_ring, virtio_console_rh, sim_test_init, console_test_exit);
 MODULE_DESCRIPTION("KUnit suite of virtio_console_rh on the simulated device: rings");
 MODULE_LICENSE("GPL");

@@ -37,6 +37,7 @@ EXPECTED = set("""
     console_msg_test
     console_port_test
     console_ring_test
+    console_settle_test
     net_hdr_test
     net_lies_test
     net_ring_test
