@@ -2,7 +2,7 @@
 /*
  * For the suites of virtio_net_rh on the simulated device: its interface, frames of an
  * ethertype that nobody serves, which are sent past the queueing discipline, come back and
- * are compared byte for byte, and the driver's counters.
+ * are compared byte for byte, the driver's counters and its commands.
  */
 #ifndef VRH_NET_KUNIT_H
 #define VRH_NET_KUNIT_H
@@ -34,13 +34,27 @@
 	 BIT_ULL(VIRTIO_NET_F_MQ) | BIT_ULL(VIRTIO_NET_F_CTRL_MAC_ADDR) |	\
 	 BIT_ULL(VIRTIO_NET_F_SPEED_DUPLEX))
 
+/* Offered as well: what a driver does not know must not disturb it. */
+#define UNSERVED								\
+	(BIT_ULL(VIRTIO_NET_F_RSS) | BIT_ULL(VIRTIO_NET_F_HASH_REPORT) |	\
+	 BIT_ULL(VIRTIO_NET_F_HOST_USO) | BIT_ULL(VIRTIO_NET_F_HOST_UFO) |	\
+	 BIT_ULL(VIRTIO_NET_F_GUEST_USO4) | BIT_ULL(VIRTIO_NET_F_GUEST_USO6) |	\
+	 BIT_ULL(VIRTIO_NET_F_RSC_EXT) | BIT_ULL(VIRTIO_NET_F_NOTF_COAL) |	\
+	 BIT_ULL(VIRTIO_NET_F_VQ_NOTF_COAL) | BIT_ULL(VIRTIO_NET_F_CTRL_RX_EXTRA) | \
+	 BIT_ULL(VIRTIO_NET_F_DEVICE_STATS) | BIT_ULL(VIRTIO_NET_F_GUEST_HDRLEN) | \
+	 BIT_ULL(VIRTIO_NET_F_STANDBY))
+
+/* Every feature that a device of ours can offer. */
+#define ALL									\
+	(FEATURES | UNSERVED | SIM_PACKED_FEATURES | BIT_ULL(VIRTIO_F_ACCESS_PLATFORM))
+
 #define PAIRS	2
 #define RX	0
 #define TX	1
 #define CTRL	(2 * PAIRS)
 
 /* A guest under TCG that shares its CPUs: long for what comes, short for what does not. */
-#define COMES_MS	5000
+#define COMES_MS	20000
 #define STAYS_AWAY_MS	100
 
 static const struct sim_options __maybe_unused usual = {
@@ -60,8 +74,7 @@ struct port {
 static struct port near, far;
 static u8 frame[SIM_NET_FRAME_MAX], seen[SIM_NET_FRAME_MAX];
 
-#define act(test, port, ...)	\
-	KUNIT_EXPECT_EQ(test, sim_act((port)->sim, &(struct sim_action){ __VA_ARGS__ }), 0)
+#define act(test, port, ...)	sim_tell(test, (port)->sim, __VA_ARGS__)
 
 /* Interfaces */
 
@@ -120,6 +133,14 @@ static inline void port_close(struct port *port)
 	port->sim = NULL;
 }
 
+/* Takes frames of another ethertype. */
+static inline void hear(struct port *port, u16 type)
+{
+	dev_remove_pack(&port->hook);
+	port->hook.type = htons(type);
+	dev_add_pack(&port->hook);
+}
+
 static inline void unplug(struct kunit *test, bool surprise)
 {
 	port_close(&near);
@@ -144,20 +165,16 @@ static inline void draw(const struct port *to, size_t len)
 	eth->h_proto = htons(ETH_P_802_EX1);
 }
 
-/*
- * Sends the frame; its end is in pages, so that it has several pieces. A queue that is
- * full is waited for; byte queue limits are not.
- */
-static inline int send_within(const struct port *from, unsigned int queue, size_t len,
-			      unsigned int wait_ms)
+/* An skb with the frame after @room bytes; its end is in pages, so that it has pieces. */
+static inline struct sk_buff *make_skb(const struct port *from, size_t len, size_t room)
 {
-	size_t head = min_t(size_t, len, 128), room = LL_RESERVED_SPACE(from->dev);
+	size_t head = min_t(size_t, len, 128);
 	struct sk_buff *skb;
 	int err;
 
 	skb = alloc_skb_with_frags(room + head, len - head, 0, &err, GFP_KERNEL);
 	if (!skb)
-		return err;
+		return NULL;
 	skb_reserve(skb, room);
 	skb_put(skb, head);
 	skb->data_len = len - head;
@@ -167,8 +184,23 @@ static inline int send_within(const struct port *from, unsigned int queue, size_
 	skb->protocol = htons(ETH_P_802_EX1);
 	skb_reset_mac_header(skb);
 	skb_set_network_header(skb, ETH_HLEN);
+	return skb;
+}
+
+/* A queue that is full is waited for; byte queue limits are not. */
+static inline int send_skb(const struct port *from, unsigned int queue, struct sk_buff *skb,
+			   unsigned int wait_ms)
+{
+	if (!skb)
+		return -ENOMEM;
 	sim_test_wait(!netif_tx_queue_stopped(netdev_get_tx_queue(from->dev, queue)), wait_ms);
 	return dev_direct_xmit(skb, queue);
+}
+
+static inline int send_within(const struct port *from, unsigned int queue, size_t len,
+			      unsigned int wait_ms)
+{
+	return send_skb(from, queue, make_skb(from, len, LL_RESERVED_SPACE(from->dev)), wait_ms);
 }
 
 static inline int send(const struct port *from, unsigned int queue, size_t len)
@@ -199,16 +231,56 @@ static inline bool comes(struct port *to, size_t len)
 	return same;
 }
 
+/* Where a frame may have got stuck: for the reader of a test that failed. */
+static inline void tell_state(struct kunit *test, const struct port *port)
+{
+	struct sim_device *sim = port->sim;
+	struct napi_struct *napi;
+	struct sim_queue *queue;
+	unsigned int i;
+	char text[160];
+
+	sim_violation_text(sim, text, sizeof(text));
+	kunit_info(test, "status %#x, gone %d, lied %d, rules %u, carrier %d, violation: %s",
+		   sim->status, sim->gone, sim->lied, sim->nr_rules, netif_carrier_ok(port->dev),
+		   text);
+	sim_lock(sim);
+	for (i = 0; i < sim->nr_queues; i++) {
+		queue = &sim->queues[i];
+		if (!queue->vq)
+			continue;
+		kunit_info(test, "queue %u: enabled %d, lied %d, broken %d, places %u, free %u, used %llu, next available %u, used %u, more %d, kicks %lld, kicked %d, calls %lld, interrupt %lx/%d to CPU %d, stack's state %#lx",
+			   i, queue->enabled, queue->lied, virtqueue_is_broken(queue->vq),
+			   queue->num, queue->vq->num_free, queue->used, queue->next_avail,
+			   queue->next_used, sim_available(queue), atomic64_read(&queue->kicks),
+			   test_bit(i, sim->kicked), atomic64_read(&queue->called),
+			   queue->irq.pending, atomic_read(&queue->irq.in_flight), queue->irq.cpu,
+			   i % 2 ? netdev_get_tx_queue(port->dev, i / 2)->state : 0);
+	}
+	sim_unlock(sim);
+	list_for_each_entry(napi, &port->dev->napi_list, dev_list)
+		kunit_info(test, "poll %ps: state %#lx", napi->poll, napi->state);
+}
+
 static inline void moves_on(struct kunit *test, struct port *from, struct port *to,
 			    unsigned int queue)
 {
 	static const u16 lens[] = { ETH_HLEN, ETH_ZLEN, 128, 129, 1000, ETH_FRAME_LEN };
 	unsigned int i;
+	bool came;
 
 	for (i = 0; i < ARRAY_SIZE(lens); i++) {
 		draw(to, lens[i]);
 		KUNIT_EXPECT_EQ(test, send(from, queue, lens[i]), NETDEV_TX_OK);
-		KUNIT_EXPECT_TRUE_MSG(test, comes(to, lens[i]), "%u bytes", lens[i]);
+		came = comes(to, lens[i]);
+		KUNIT_EXPECT_TRUE_MSG(test, came, "%u bytes", lens[i]);
+		if (came)
+			continue;
+		tell_state(test, from);
+		if (to != from)
+			tell_state(test, to);
+		/* The others would not come either. */
+		return;
 	}
 }
 
@@ -253,6 +325,17 @@ static inline void counted(struct kunit *test, const char *name, u64 value)
 	KUNIT_EXPECT_EQ_MSG(test, counter(&near, name), value, "%s", name);
 }
 
+/* Buffers that the device has used, of all queues. */
+static inline u64 buffers_used(void)
+{
+	struct sim_stats stats;
+
+	sim_stats(near.sim, &stats);
+	return stats.used;
+}
+
+/* Commands */
+
 static inline int set_channels(unsigned int pairs)
 {
 	struct ethtool_channels channels = { .combined_count = pairs };
@@ -264,12 +347,59 @@ static inline int set_channels(unsigned int pairs)
 	return err;
 }
 
+static inline int set_rings(u32 rx, u32 tx)
+{
+	struct ethtool_ringparam ring = { .rx_pending = rx, .tx_pending = tx };
+	int err;
+
+	rtnl_lock();
+	err = near.dev->ethtool_ops->set_ringparam(near.dev, &ring, NULL, NULL);
+	rtnl_unlock();
+	return err;
+}
+
+static inline int set_mac(u8 last)
+{
+	struct sockaddr addr = { .sa_family = ARPHRD_ETHER };
+	int err;
+
+	ether_addr_copy(addr.sa_data, near.dev->dev_addr);
+	addr.sa_data[5] = last;
+	rtnl_lock();
+	err = near.dev->netdev_ops->ndo_set_mac_address(near.dev, &addr);
+	rtnl_unlock();
+	return err;
+}
+
+static inline int add_vlan(u16 vid)
+{
+	int err;
+
+	rtnl_lock();
+	err = near.dev->netdev_ops->ndo_vlan_rx_add_vid(near.dev, htons(ETH_P_8021Q), vid);
+	rtnl_unlock();
+	return err;
+}
+
+/* Waits until the works that opening the interface has set off have sent their commands. */
+static inline void be_quiet(void)
+{
+	unsigned int same = 0, looks;
+	u64 before;
+
+	for (looks = 0; looks < 100 && same < 2; looks++) {
+		before = counter(&near, "cvq_commands");
+		sim_test_wait(false, STAYS_AWAY_MS);
+		same = counter(&near, "cvq_commands") == before ? same + 1 : 0;
+	}
+}
+
 /* Changes the driver's parameter, as a user would. */
 static inline void command_timeout(struct kunit *test, const char *ms)
 {
-	const char *name = "sys/module/virtio_net_rh/parameters/cvq_timeout_ms";
+	const char *path = "sys/module/virtio_net_rh/parameters/cvq_timeout_ms";
 
-	KUNIT_EXPECT_EQ(test, sim_test_write(test, name, ms), strlen(ms));
+	KUNIT_EXPECT_EQ(test, sim_test_write(test, path, ms), strlen(ms));
 }
 
 static inline void net_exit(struct kunit *test)

@@ -38,9 +38,11 @@ EXPECTED = set("""
     console_port_test
     console_ring_test
     console_settle_test
+    net_ctrl_test
     net_hdr_test
     net_lies_test
     net_ring_test
+    net_wake_test
     pvclock_host_test
     pvclock_jumps_test
     pvclock_load_test
