@@ -289,6 +289,30 @@ static inline void moves(struct kunit *test)
 	moves_on(test, &near, &near, 0);
 }
 
+/*
+ * Until what was on its way has come: frames of a queue keep their order, and a silence of
+ * some time shows nothing on a guest that has no time.
+ */
+static inline void dry(struct kunit *test)
+{
+	unsigned int queue;
+	struct sk_buff *skb;
+	bool last;
+
+	for (queue = 0; queue < near.dev->real_num_tx_queues; queue++) {
+		draw(&near, 77);
+		KUNIT_EXPECT_EQ(test, send(&near, queue, 77), NETDEV_TX_OK);
+		do {
+			skb = next_frame(&near, COMES_MS);
+			last = skb && is_frame(skb, 77);
+			kfree_skb(skb);
+		} while (skb && !last);
+		KUNIT_EXPECT_TRUE_MSG(test, last, "queue %u", queue);
+		if (!last)
+			tell_state(test, &near);
+	}
+}
+
 /* Counters, as ethtool -S has them */
 
 static inline u64 counter(const struct port *port, const char *name)

@@ -164,8 +164,7 @@ static void rings_are_resized_in_flight(struct kunit *test)
 		send(&near, 0, 500);
 		KUNIT_EXPECT_EQ(test, set_rings(sizes[i], sizes[i]), 0);
 		sim_forget(near.sim);
-		sim_test_wait(false, STAYS_AWAY_MS);
-		skb_queue_purge(&near.got);
+		dry(test);
 		moves(test);
 	}
 }
@@ -374,8 +373,7 @@ static void large_packets_take_many_buffers(struct kunit *test)
 	act(test, &near, .op = SIM_LEN, .queue = RX, .skip = 1, .value = U32_MAX);
 	sim_net_inject(near.sim, RX, NULL, frame, 9000);
 	counted(test, "rx_too_long", 2);
-	sim_test_wait(false, STAYS_AWAY_MS);
-	skb_queue_purge(&near.got);
+	dry(test);
 	moves(test);
 }
 

@@ -40,6 +40,7 @@ EXPECTED = set("""
     console_settle_test
     net_ctrl_test
     net_hdr_test
+    net_life_test
     net_lies_test
     net_ring_test
     net_wake_test
