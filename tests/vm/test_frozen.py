@@ -4,6 +4,8 @@
 On the debug kernel, for which both are made.
 """
 
+import contextlib
+
 import pytest
 
 from vrhlab import frozen, host, judge, lies, simdev, table
@@ -12,19 +14,20 @@ pytestmark = [pytest.mark.own_guest, pytest.mark.parametrize("kernel", ["debug"]
 
 
 @pytest.fixture(scope="module")
-def _sources():
-    made = {}
-    yield made
-    for source in made.values():
-        source.__exit__(None, None, None)
+def _kept():
+    """What all tests of this file share, by name, until its key "stack" is closed."""
+    with contextlib.ExitStack() as stack:
+        yield {"stack": stack}
 
 
 @pytest.fixture
-def source(lab, _sources):
-    """One state for all tests of this file; a guest slot, which every guest from it needs."""
-    lab._pool.close()
-    with host.guest_slot():
-        yield _sources.setdefault("source", frozen.Source(lab.built, 640))
+def source(lab, _kept):
+    """One state for all tests of this file, and one guest slot: they are short, a line is not."""
+    if "source" not in _kept:
+        built = lab.built
+        _kept["stack"].enter_context(host.guest_slot())
+        _kept["source"] = _kept["stack"].enter_context(frozen.Source(built, 640))
+    return _kept["source"]
 
 
 def test_guest_goes_on_and_knows_no_other(source):
@@ -45,17 +48,20 @@ def test_guest_goes_on_and_knows_no_other(source):
             machine.stop()
 
 
-def met(source, key, driver):
-    """The Result of a case."""
-    case = next(case for case in lies.CASES if case.key == key)
-    return table.meet_in_guest(case, driver, source)
+@pytest.fixture
+def met(source, tmp_path):
+    """met(key, driver): the Result of a case, whose console is left in the test's directory."""
+    def met(key, driver):
+        case = next(case for case in lies.CASES if case.key == key)
+        return table.meet_in_guest(case, driver, source, tmp_path)
+    return met
 
 
 @pytest.mark.parametrize("driver", ["in-tree", "ours"])
 @pytest.mark.parametrize("kind", ["blk", "net", "console", "balloon"])
-def test_honest_device_is_blamed_for_nothing(source, kind, driver):
+def test_honest_device_is_blamed_for_nothing(met, kind, driver):
     """What is counted without any lie would be counted in all cases."""
-    result = met(source, f"{kind}/an-honest-device", driver)
+    result = met(f"{kind}/an-honest-device", driver)
     assert (result.outcome, result.after, result.untold) == ("ok", "works", []), result.seen
 
 
@@ -63,20 +69,20 @@ def test_honest_device_is_blamed_for_nothing(source, kind, driver):
     "blk/used-length-0-too-long-2-32-1", "blk/interrupts-early-late-in-storms",
     "net/num-buffers-0-3-65535", "net/command-answered-late", "console/names-of-any-bytes",
     "balloon/used-length-0-too-long-2-32-1"])
-def test_lies_are_told(source, key):
+def test_lies_are_told(met, key):
     """Each line of the case has had its occasion."""
-    result = met(source, key, "ours")
+    result = met(key, "ours")
     assert result.outcome in judge.GOOD and result.untold == [], result
 
 
-def test_hang_is_found(source):
+def test_hang_is_found(met):
     """The in-tree disk driver waits for a host that keeps requests for ever."""
-    result = met(source, "blk/held-for-ever-then-unplugged", "in-tree")
+    result = met("blk/held-for-ever-then-unplugged", "in-tree")
     assert result.outcome == "hang" and "unplug does not end (" in result.seen[0], result
 
 
-def test_feature_that_is_declined_shows(source):
+def test_feature_that_is_declined_shows(met):
     """Our driver has no hash reports, and so no lie about them is told to it."""
-    result = met(source, "net/hash-types-and-values-of-nonsense", "ours")
+    result = met("net/hash-types-and-values-of-nonsense", "ours")
     assert result.untold == ["the driver does not take the feature"]
     assert (result.outcome, result.after) == ("ok", "works")
