@@ -94,6 +94,8 @@ def test_a_guest_that_ends_or_stands_still_is_not_well():
     result = judge.judge(CASE, "ours", TOLD[:1], "", late="bind")
     assert result.outcome == "hang" and result.seen == [
         "probe does not end (the guest stands still)"]
+    result = judge.judge(CASE, "ours", TOLD[:1], "", late="!echo $(ls $DEVICE) | cat")
+    assert result.seen == ["a command of the case does not end (the guest stands still)"]
     result = judge.judge(CASE, "ours", [*TOLD, {"error": "rmmod", "text": "it has 1 users"}], "")
     assert result.outcome == "hang" and "it has 1 users" in result.seen[0]
     # Who was killed, as no memory was left, has not panicked.
@@ -486,7 +488,7 @@ def test_guests_boot_where_no_state_can_be_had(source, monkeypatch, fail):
     assert len(FakeGuest.made) <= 4 and not source.state
 
 
-def results_of(tmp_path, monkeypatch, outcomes):
+def results_of(tmp_path, monkeypatch, outcomes, jobs=1):
     """Runs the first cases with a guest that says OUTCOMES of them: (whole, results, told)."""
     told = []
     cases = [case for case in lies.CASES if case.kind == "net"][:len(outcomes)]
@@ -501,7 +503,7 @@ def results_of(tmp_path, monkeypatch, outcomes):
         return judge.Result(case.key, driver, "ok")
     monkeypatch.setattr(table, "meet_in_guest", meet_in_guest)
     results = table.Results(tmp_path / "results")
-    whole = table.run(cases, ["ours"], results, lambda: None, tell=lambda text: None)
+    whole = table.run(cases, ["ours"], results, lambda: None, jobs=jobs, tell=lambda text: None)
     return whole, results, told, cases
 
 
@@ -519,6 +521,14 @@ def test_case_is_tried_again(tmp_path, monkeypatch):
     answers = iter([False, True])
     whole, results, told, cases = results_of(tmp_path, monkeypatch, [lambda: next(answers)])
     assert whole and len(told) == 2 and results.get(cases[0], "ours")
+
+
+def test_case_that_hangs_holds_one_guest_up_only(tmp_path, monkeypatch):
+    """Two guests at the same time take what is next, whichever driver it is of."""
+    last = threading.Event()
+    whole, _, told, cases = results_of(tmp_path, monkeypatch, [
+        lambda: last.wait(20), "ok", lambda: last.set() or True], jobs=2)
+    assert whole and told == [case.key for case in cases]
 
 
 class FakeMachine:

@@ -145,8 +145,9 @@ def reported(console, case, told, died, late):
     stuck = next((line for line in told if "stuck" in line), None)
     if stuck or late:
         name = stuck["stuck"] if stuck else late
+        name = STEPS.get(name, "a command of the case" if name.startswith("!") else name)
         where = "; ".join(stuck.get("where", ())) if stuck else "the guest stands still"
-        words["hang"] = f"{STEPS.get(name, name)} does not end" + (f" ({where})" if where else "")
+        words["hang"] = f"{name} does not end" + (f" ({where})" if where else "")
     elif died and not words:
         words["panic"] = "the guest is gone"
     in_use = next((line["text"] for line in told if line.get("error") == "rmmod"), None)

@@ -7,6 +7,7 @@ driver. What it says, and the console, are the verdict (judge.py); the document 
 Each case has a guest of its own, which goes on from the state of one that was booted (frozen.py).
 """
 
+import collections
 import concurrent.futures
 import contextlib
 import dataclasses
@@ -185,15 +186,15 @@ def run(cases, drivers, results, make, again=False, jobs=1, keep=None, mem=640, 
     """Runs what RESULTS has not yet with the modules that MAKE() builds.
 
     False if a case could not be run.
-    JOBS is 2 for both drivers at the same time, each with a guest slot. BOOT has each guest boot.
+    JOBS guests run at the same time, each with a slot. BOOT has each guest boot.
     """
-    # A run that is cut short has something of each type.
+    # A run that is cut short has whole rows, of each type.
     cases = sorted(cases, key=lambda case: [other for other in cases
                                             if other.kind == case.kind].index(case))
-    wanted = {driver: [case for case in cases if again or not results.get(case, driver)]
-              for driver in drivers}
-    total, done, failed = sum(map(len, wanted.values())), itertools.count(1), []
-    lock, ended = threading.Lock(), threading.Event()
+    # Of both drivers in one: what hangs takes five times as long, and one of them hangs more.
+    wanted = collections.deque((case, driver) for case in cases for driver in drivers
+                               if again or not results.get(case, driver))
+    total, done, failed, lock = len(wanted), itertools.count(1), [], threading.Lock()
 
     def attempt(case, driver, source):
         for last in [False] * (TRIES - 1) + [True]:
@@ -205,10 +206,12 @@ def run(cases, drivers, results, make, again=False, jobs=1, keep=None, mem=640, 
                     failed.append(case.key)
         return None
 
-    def work(driver, source):
+    def work(source):
         with host.guest_slot():
-            for case in wanted[driver]:
-                if ended.is_set():
+            while True:
+                try:
+                    case, driver = wanted.popleft()
+                except IndexError:
                     return
                 result = attempt(case, driver, source)
                 if not result:
@@ -224,7 +227,7 @@ def run(cases, drivers, results, make, again=False, jobs=1, keep=None, mem=640, 
         source = stack.enter_context(frozen.Source(make(), mem, boot=boot, tell=tell))
         pool = stack.enter_context(concurrent.futures.ThreadPoolExecutor(jobs))
         # Who interrupts this waits for one case, not for all.
-        stack.callback(ended.set)
-        for future in [pool.submit(work, driver, source) for driver in drivers if wanted[driver]]:
+        stack.callback(wanted.clear)
+        for future in [pool.submit(work, source) for _ in range(min(jobs, total))]:
             future.result()
     return not failed
