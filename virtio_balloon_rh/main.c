@@ -397,6 +397,10 @@ static void vbal_quiesce(struct virtio_device *vdev)
 	struct vbal *vb = vdev->priv;
 
 	vbal_set_state(vb, VBAL_STOPPED);
+	/* The queues of a device that was pulled out are broken, which nobody has been told. */
+	wake_up(&vb->inflate.wait);
+	wake_up(&vb->deflate.wait);
+	wake_up(&vb->report_wait);
 	vbal_report_stop(vb);
 	vbal_oom_stop(vb);
 	cancel_delayed_work_sync(&vb->resize_work);
