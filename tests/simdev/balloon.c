@@ -274,6 +274,12 @@ static int balloon_act(struct sim_device *sim, const struct sim_action *action)
 	}
 }
 
+/* Reports that are kept come back, as what is held does. */
+static void balloon_forget(struct sim_device *sim)
+{
+	sim_balloon_act_hold(sim, 0);
+}
+
 /* Hostile actions */
 
 static u32 balloon_draw_value(struct rnd_state *rnd)
@@ -290,14 +296,16 @@ static u32 balloon_draw_value(struct rnd_state *rnd)
 }
 
 /*
- * Few pages most of the time, which is a buffer or two: a guest without memory does nothing
- * else any more.
+ * Few pages most of the time, which is a buffer or two, mostly so few that they
+ * cost no time: a guest without memory does nothing else any more.
  */
 static u32 balloon_draw_target(struct rnd_state *rnd)
 {
-	u32 few = prandom_u32_state(rnd) % 300;
+	u32 few = prandom_u32_state(rnd), which = prandom_u32_state(rnd) % 64;
 
-	return prandom_u32_state(rnd) % 64 ? few : balloon_draw_value(rnd);
+	if (!which)
+		return balloon_draw_value(rnd);
+	return few % (which % 8 ? 4 : 300);
 }
 
 /* An operation of ours. */
@@ -347,7 +355,7 @@ static void balloon_draw_answer(u64 features, struct rnd_state *rnd, struct sim_
 	if (which < 2)
 		action->op = which ? SIM_TWICE : SIM_ID;
 	else
-		action->op = which % 2 ? SIM_DELAY : SIM_LEN;
+		action->op = which % 8 ? SIM_LEN : SIM_DELAY;
 	action->queue = prandom_u32_state(rnd) % nr;
 	action->skip = prandom_u32_state(rnd) % 4;
 	action->count = 1 + prandom_u32_state(rnd) % 4;
@@ -370,6 +378,25 @@ static void balloon_draw(struct sim_device *sim, struct rnd_state *rnd,
 		balloon_draw_op(rnd, action);
 		break;
 	}
+}
+
+/*
+ * What a driver gets back comes from what we ask of it: statistics, and a page more, or that
+ * one back. A wish of the script is fulfilled first, if it can be.
+ */
+static unsigned int balloon_nudge(struct sim_device *sim, bool idle)
+{
+	struct sim_balloon_state *b = sim->data;
+	unsigned int buffers = 0;
+
+	if (!balloon_poll(sim))
+		buffers++;
+	if (sim_balloon_quiet(sim) &&
+	    (idle || sim_balloon_field(sim, SIM_BALLOON_FIELD(num_pages)) == b->pages.nr)) {
+		sim_balloon_act_target(sim, b->pages.nr ^ 1);
+		buffers++;
+	}
+	return buffers;
 }
 
 /* For suites */
@@ -510,6 +537,8 @@ const struct sim_model sim_balloon = {
 	.work = balloon_work,
 	.config_set = sim_balloon_config_set,
 	.act = balloon_act,
+	.forget = balloon_forget,
 	.draw = balloon_draw,
+	.nudge = balloon_nudge,
 	.show = balloon_show,
 };

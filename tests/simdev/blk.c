@@ -14,6 +14,8 @@
 
 /* Requests in a row before others may have the lock: a full ring of the usual size. */
 #define BLK_BUDGET	256
+/* Capacity of a disk of which no other was asked for. */
+#define BLK_SECTORS	(SZ_4M / SECTOR_SIZE)
 
 /**
  * struct blk_command - a type of request
@@ -228,7 +230,7 @@ static void blk_kick(struct sim_device *sim, struct sim_queue *queue)
 	unsigned int i;
 
 	for (i = 0; i < BLK_BUDGET; i++) {
-		chain = sim_pop(queue);
+		chain = sim_hurried(queue) ? NULL : sim_pop(queue);
 		if (!chain)
 			return;
 		blk_serve(sim->data, queue, chain);
@@ -350,6 +352,16 @@ static int blk_act(struct sim_device *sim, const struct sim_action *action)
 	}
 }
 
+/* Who has requests makes them by itself, but not for a disk that has become too small. */
+static unsigned int blk_nudge(struct sim_device *sim, bool idle)
+{
+	const struct sim_action action = { .value = sim->options.sectors ?: BLK_SECTORS };
+
+	if (idle && sim_blk_config_capacity(sim->data) != action.value)
+		blk_act_capacity(sim->data, &action);
+	return 0;
+}
+
 static void blk_exit(struct sim_device *sim)
 {
 	struct sim_blk_dev *blk = sim->data;
@@ -372,7 +384,7 @@ static int blk_init(struct sim_device *sim, const struct sim_options *options)
 		return -ENOMEM;
 
 	blk->sim = sim;
-	blk->capacity = options->sectors ?: SZ_4M / SECTOR_SIZE;
+	blk->capacity = options->sectors ?: BLK_SECTORS;
 	xa_init(&blk->pages);
 	/* As long as it may be: without a NUL. */
 	memcpy(blk->serial, "virtio-rh-simulated0", VIRTIO_BLK_ID_BYTES);
@@ -411,4 +423,5 @@ const struct sim_model sim_blk = {
 	.act = blk_act,
 	.forget = blk_forget,
 	.draw = sim_blk_draw,
+	.nudge = blk_nudge,
 };

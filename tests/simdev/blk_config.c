@@ -472,7 +472,8 @@ static void blk_draw_capacity(struct rnd_state *rnd, struct sim_action *action)
 
 static void blk_draw_fail(struct rnd_state *rnd, struct sim_action *action)
 {
-	action->op = SIM_BLK_FAIL;
+	/* Now and then what was to fail does so no longer. */
+	action->op = blk_below(rnd, 16) ? SIM_BLK_FAIL : SIM_BLK_HEAL;
 	action->value = blk_below(rnd, blk_below(rnd, 2) ? 256 : 8);
 }
 

@@ -235,6 +235,24 @@ static int (* const con_acts[])(struct sim_con *con, const struct sim_action *ac
 	[SIM_CONSOLE_SIZE - SIM_MODEL] = act_size,
 };
 
+/* Input for who reads; and ports that the script has stalled go on if nothing else does. */
+static unsigned int con_nudge(struct sim_device *sim, bool idle)
+{
+	struct sim_con *con = sim->data;
+	unsigned int id;
+
+	for (id = 0; id < con->nr_ports; id++) {
+		if (!con->ports[id].exists)
+			continue;
+		if (idle)
+			con->ports[id].stalled = false;
+		if (!con->ports[id].input.data || kfifo_is_empty(&con->ports[id].input.fifo))
+			sim_con_port_input(con, &con->ports[id], "nudge\n", 6);
+		sim_con_port_wake(con, &con->ports[id]);
+	}
+	return 0;
+}
+
 static int con_act(struct sim_device *sim, const struct sim_action *action)
 {
 	if (action->op < SIM_MODEL || action->op - SIM_MODEL >= ARRAY_SIZE(con_acts))
@@ -413,6 +431,7 @@ const struct sim_model sim_console = {
 	.config_set = con_config_set,
 	.act = con_act,
 	.draw = sim_con_draw,
+	.nudge = con_nudge,
 };
 
 /* For tests */

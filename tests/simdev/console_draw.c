@@ -143,11 +143,12 @@ static void draw_input(struct con_draw *d)
 
 static void draw_flood(struct con_draw *d)
 {
-	static const u32 edges[] = { 1, 4095, 4096, 4097, 65536 };
+	static const u32 edges[] = { 1, 2, 255, 4095, 4096, 4097 };
 
 	d->action->op = SIM_CONSOLE_FLOOD;
 	d->action->value = draw_port(d);
-	d->action->at = DRAW_OF(d, edges);
+	/* A long one is many buffers, which a terminal takes a while to read. */
+	d->action->at = draw_below(d, 32) ? DRAW_OF(d, edges) : 65536;
 }
 
 static void draw_name(struct con_draw *d)

@@ -125,7 +125,7 @@ static void port_drain(struct sim_con *con, struct sim_con_port *port)
 	unsigned int len;
 
 	while (budget) {
-		if (port->stalled)
+		if (port->stalled || sim_hurried(queue))
 			return;
 		if (!port->tx) {
 			port->tx = sim_pop(queue);

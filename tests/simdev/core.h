@@ -83,10 +83,12 @@ int sim_queue_act(struct sim_queue *queue, const struct sim_action *action);
 
 /* script.c */
 
+int sim_act_locked(struct sim_device *sim, const struct sim_action *action);
 bool sim_rules_apply(struct sim_queue *queue, struct sim_chain *chain);
 bool sim_rules_event(struct sim_device *sim, enum sim_op op, const struct sim_queue *queue,
 		     struct sim_action *rule);
 void sim_rules_config(struct sim_device *sim);
+void sim_forget_old(struct sim_device *sim, unsigned int keep);
 const char *sim_op_name(const struct sim_model *model, unsigned int op);
 int sim_op_find(const struct sim_model *model, const char *name);
 

@@ -11,9 +11,9 @@
 #include "core.h"
 
 /* Of so many draws one is of each kind that few devices survive. */
-#define SIM_RARE_MIDST	8192
+#define SIM_RARE_MIDST	4096
 /* Probe sees few actions, and is to meet these, too. */
-#define SIM_RARE_EARLY	512
+#define SIM_RARE_EARLY	256
 
 static u32 sim_below(struct rnd_state *rnd, u32 end)
 {
@@ -32,12 +32,14 @@ static u32 sim_draw_edge(struct rnd_state *rnd)
 
 /*
  * What a device goes on working after is drawn often. Few of those that keep a buffer: the
- * rules behind them do not meet it.
+ * rules behind them do not meet it, and with one in six the driver waited most of the time.
  */
 static const u8 sim_midst[] = {
-	SIM_DELAY, SIM_HOLD, SIM_REORDER, SIM_LEN, SIM_LEN, SIM_LEN, SIM_LEN, SIM_PATCH, SIM_PATCH,
-	SIM_IRQ_DROP, SIM_IRQ_STORM, SIM_CONFIG_TEAR, SIM_CONFIG_SLIP, SIM_RELEASE, SIM_RELEASE,
-	SIM_IRQ, SIM_IRQ, SIM_CONFIG_IRQ,
+	SIM_DELAY, SIM_HOLD, SIM_REORDER, SIM_LEN, SIM_LEN, SIM_LEN, SIM_LEN, SIM_LEN, SIM_LEN,
+	SIM_LEN, SIM_LEN, SIM_PATCH, SIM_PATCH, SIM_PATCH, SIM_PATCH, SIM_IRQ_DROP, SIM_IRQ_DROP,
+	SIM_IRQ_STORM, SIM_IRQ_STORM, SIM_CONFIG_TEAR, SIM_CONFIG_TEAR, SIM_CONFIG_SLIP,
+	SIM_CONFIG_SLIP, SIM_RELEASE, SIM_RELEASE, SIM_IRQ, SIM_IRQ, SIM_IRQ, SIM_IRQ,
+	SIM_CONFIG_IRQ, SIM_CONFIG_IRQ,
 };
 
 /* Rules alone: nothing else would be met by who has not begun, or is about to end. */
@@ -47,7 +49,7 @@ static const u8 sim_ends_of_life[] = {
 };
 
 static const u8 sim_rare_rules[] = {
-	SIM_DROP, SIM_TWICE, SIM_AGAIN, SIM_ID, SIM_STATUS, SIM_VANISH, SIM_VQ_FAIL,
+	SIM_DROP, SIM_TWICE, SIM_AGAIN, SIM_ID, SIM_STATUS, SIM_VANISH, SIM_VQ_FAIL, SIM_VQ_FAIL,
 };
 
 static const u8 sim_rare[] = {
@@ -70,19 +72,36 @@ static u16 sim_draw_op(enum sim_phase phase, struct rnd_state *rnd)
 		       sim_ends_of_life[which % ARRAY_SIZE(sim_ends_of_life)];
 }
 
-static void sim_draw_values(struct sim_action *action, struct rnd_state *rnd)
+/* Milliseconds. A driver that waits for the buffer does nothing else meanwhile: mostly few. */
+static u32 sim_draw_ms(struct rnd_state *rnd)
+{
+	u32 most = sim_below(rnd, 8) ? 4 : 20;
+
+	return 1 + sim_below(rnd, most);
+}
+
+/* Interrupts; each costs the other CPU what a real one does. */
+static u32 sim_draw_storm(struct rnd_state *rnd)
+{
+	u32 most = sim_below(rnd, 8) ? 5 : 50;
+
+	return 1 + sim_below(rnd, most);
+}
+
+static void sim_draw_values(struct sim_action *action, struct rnd_state *rnd,
+			    unsigned int config_len)
 {
 	switch (action->op) {
 	case SIM_DELAY:
 	case SIM_AGAIN:
-		action->value = sim_below(rnd, 20);
+		action->value = sim_draw_ms(rnd);
 		break;
 	case SIM_REORDER:
 		action->value = 2 + sim_below(rnd, 3);
 		action->count = action->value;
 		break;
 	case SIM_IRQ_STORM:
-		action->value = sim_below(rnd, 50);
+		action->value = sim_draw_storm(rnd);
 		break;
 	case SIM_LEN:
 		action->count = 1 + sim_below(rnd, 8);
@@ -115,7 +134,7 @@ static void sim_draw_values(struct sim_action *action, struct rnd_state *rnd)
 		break;
 	case SIM_CONFIG_TEAR:
 	case SIM_CONFIG_SLIP:
-		action->at = sim_below(rnd, 64);
+		action->at = sim_below(rnd, config_len);
 		action->value = sim_below(rnd, 256);
 		break;
 	case SIM_USED_IDX:
@@ -153,7 +172,7 @@ void sim_draw(struct sim_device *sim, enum sim_phase phase, struct rnd_state *rn
 	action->queue = sim_below(rnd, 2) ? sim_below(rnd, sim->nr_queues) : SIM_ALL_QUEUES;
 	action->skip = sim_below(rnd, 4);
 	action->count = 1 + sim_below(rnd, 3);
-	sim_draw_values(action, rnd);
+	sim_draw_values(action, rnd, sim->model->config_len);
 }
 
 /**

@@ -164,8 +164,9 @@ static void sim_tally_print(struct seq_file *m, const struct sim_model *model,
 	seq_printf(m, "drawn: %llu\nvain: %llu\ndone: %llu\nmet: %llu\nused: %llu\n", t->drawn,
 		   t->vain, t->done, t->met, t->used);
 	seq_printf(m, "stalls: %llu\npulled: %llu\n", t->stalls, t->pulled);
-	seq_printf(m, "ns: %llu\nplug_ns: %llu\nact_ns: %llu\nwait_ns: %llu\nunplug_ns: %llu\n",
-		   t->ns, t->plug_ns, t->act_ns, t->wait_ns, t->unplug_ns);
+	seq_printf(m, "ns: %llu\nplug_ns: %llu\nfound_ns: %llu\nact_ns: %llu\nwait_ns: %llu\n",
+		   t->ns, t->plug_ns, t->found_ns, t->act_ns, t->wait_ns);
+	seq_printf(m, "unplug_ns: %llu\n", t->unplug_ns);
 	seq_printf(m, "violations: %llu\nviolation: %s\nviolation_round: %llu\ndigest: %#x\n",
 		   t->violations, t->violation, t->violation_round, t->digest);
 	for (op = 0; (name = sim_op_name(model, op)); op++)

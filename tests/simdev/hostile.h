@@ -29,6 +29,7 @@
  * @digest: of all drawn options and actions
  * @ns: how long the run took so far
  * @plug_ns: of this, for making and plugging devices
+ * @found_ns: until programs had found them
  * @act_ns: for drawing and doing actions
  * @wait_ns: for waiting until the driver has met them
  * @unplug_ns: for unplugging
@@ -53,6 +54,7 @@ struct sim_tally {
 	u32 digest;
 	u64 ns;
 	u64 plug_ns;
+	u64 found_ns;
 	u64 act_ns;
 	u64 wait_ns;
 	u64 unplug_ns;

@@ -593,5 +593,6 @@ const struct sim_model sim_net = {
 	.config_set = net_config_set,
 	.act = sim_net_act,
 	.draw = sim_net_draw,
+	.nudge = sim_net_nudge,
 	.show = net_show,
 };

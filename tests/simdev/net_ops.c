@@ -138,6 +138,32 @@ int sim_net_act(struct sim_device *sim, const struct sim_action *action)
 	return -EINVAL;
 }
 
+/* Packets on each queue for which the driver cannot ask. */
+#define NUDGE_PACKETS	4
+
+/**
+ * sim_net_nudge() - have the driver receive something
+ * @sim: network device with a driver
+ * @idle: the driver does nothing: it may have no link
+ *
+ * Context: the device's lock is held, may sleep.
+ * Return: 0: what came was used at once.
+ */
+unsigned int sim_net_nudge(struct sim_device *sim, bool idle)
+{
+	struct sim_action flood = { .value = NUDGE_PACKETS };
+	struct sim_net_dev *net = sim->data;
+	unsigned int pair;
+
+	if (idle && !net->link)
+		set_link(net, true);
+	for (pair = 0; pair < net->pairs; pair++) {
+		flood.queue = 2 * pair;
+		act_flood(net, &flood);
+	}
+	return 0;
+}
+
 /* For KUnit suites */
 
 /* Takes the device's lock; NULL, and no lock, if it is no network device. */

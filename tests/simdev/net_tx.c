@@ -320,7 +320,7 @@ void sim_net_transmit(struct sim_net_dev *net, struct sim_queue *queue)
 	bool first = true;
 
 	for (; budget; budget--) {
-		chain = sim_pop(queue);
+		chain = sim_hurried(queue) ? NULL : sim_pop(queue);
 		if (!chain)
 			return;
 		packet = take(net, queue, chain);

@@ -20,15 +20,23 @@
 #define SIM_ROUND_TAIL		SIM_BURST
 /* Actions between two waits for the driver; half of them are rules, see SIM_RULES_MAX. */
 #define SIM_BURST		64
+/* Actions for which the device is stopped once: it may be busy for longer than they take. */
+#define SIM_TOGETHER		8
 /*
- * The driver has met enough of them when so many rules are left. The more of them wait, the
- * more of them each buffer meets: with 16 the time was spent on waiting for the last ones.
+ * The driver has met enough of them when so many rules are left, or it has got so many buffers
+ * back. The more rules wait, the more of them each buffer meets: with 16 the time was spent on
+ * waiting for the last ones. Some wait for what the driver hardly ever does.
  */
 #define SIM_RULES_LEFT		56
+#define SIM_BURST_USED		24
+/* Rules that nobody met so long would leave no room for others: so many may stay. */
+#define SIM_RULES_STAY		(SIM_RULES_MAX - SIM_BURST)
 /* A driver that does nothing for so long may wait for what is held, or for an interrupt. */
 #define SIM_TICK_MS		12
 /* After so many ticks nothing is armed any more, and the next burst comes. */
 #define SIM_IDLE_TICKS		25
+/* And after so many if it did nothing for the last burst either. */
+#define SIM_STILL_TICKS		8
 /* It has done what the burst was about, and there is nothing more for it to do. */
 #define SIM_SATED_TICKS		4
 /* What programs need until they have found a new device, in ticks. */
@@ -39,10 +47,12 @@
 #define SIM_BURST_TICKS		20
 /*
  * In probe and remove a driver may wait for an answer that will not come for as long as
- * it likes: then the device is pulled out. Longer than RCU and a queue's freezing take.
+ * it likes: then the device is pulled out. Longer than RCU and a queue's freezing take;
+ * a driver that is as slow as that has its device pulled out once more often.
  */
-#define SIM_PULL_MS		3000
-#define SIM_WATCH_MS		100
+#define SIM_PULL_MS		1000
+#define SIM_RELENT_MS		100
+#define SIM_WATCH_MS		20
 
 /**
  * struct sim_round - a device and what is done to it
@@ -52,6 +62,7 @@
  * @counted: what @h has of the device's statistics already
  * @used: buffers used when we looked last
  * @idle: bursts in a row in which the driver did nothing
+ * @brief: it was told early what it hardly survives: there is no more than a tail
  * @watch: looks after the driver while we cannot
  * @idle_ms: how long it has done nothing then
  * @pulled: the device was pulled out for that
@@ -63,6 +74,7 @@ struct sim_round {
 	struct sim_stats counted;
 	u64 used;
 	unsigned int idle;
+	bool brief;
 	struct delayed_work watch;
 	unsigned int idle_ms;
 	bool pulled;
@@ -148,6 +160,8 @@ static void sim_round_count(struct sim_round *r)
 
 	sim_stats(r->sim, &now);
 	tally->met += now.actions - r->counted.actions;
+	/* What was held comes out: that is no lie. */
+	tally->met -= now.by_op[SIM_RELEASE] - r->counted.by_op[SIM_RELEASE];
 	tally->used += now.used - r->counted.used;
 	for (op = 0; op < SIM_OPS_MAX; op++)
 		tally->by_op[op] += now.by_op[op] - r->counted.by_op[op];
@@ -181,17 +195,26 @@ static u64 sim_lap(u64 *since)
 
 /* Waiting */
 
-/* Gives the driver what is held back, and an interrupt that it may have missed. */
-static void sim_round_release(struct sim_round *r)
+/* The device's lock, of which the thread lets go for us. */
+static void sim_round_lock(struct sim_round *r)
+{
+	WRITE_ONCE(r->sim->hurry, true);
+	sim_lock(r->sim);
+	WRITE_ONCE(r->sim->hurry, false);
+}
+
+/* Gives the driver what is held back; if @lost, also an interrupt that it may have missed. */
+static void sim_round_release(struct sim_round *r, bool lost)
 {
 	const struct sim_action irq = { .op = SIM_IRQ, .queue = SIM_ALL_QUEUES };
 	struct sim_device *sim = r->sim;
 	unsigned int i;
 
-	sim_lock(sim);
+	sim_round_lock(r);
 	for (i = 0; i < sim->nr_queues; i++) {
 		sim_queue_release(&sim->queues[i]);
-		sim_queue_act(&sim->queues[i], &irq);
+		if (lost)
+			sim_queue_act(&sim->queues[i], &irq);
 	}
 	sim_unlock(sim);
 }
@@ -200,7 +223,7 @@ static void sim_round_release(struct sim_round *r)
 static void sim_round_relent(struct sim_round *r)
 {
 	sim_forget(r->sim);
-	sim_round_release(r);
+	sim_round_release(r, true);
 }
 
 /* Has the driver got buffers back since the last time? */
@@ -219,8 +242,10 @@ static void sim_round_watch(struct work_struct *work)
 	struct sim_round *r = container_of(work, struct sim_round, watch.work);
 
 	r->idle_ms = sim_round_moved(r) ? 0 : r->idle_ms + SIM_WATCH_MS;
-	if (r->idle_ms)
+	if (r->idle_ms >= SIM_RELENT_MS)
 		sim_round_relent(r);
+	else if (r->idle_ms)
+		sim_round_release(r, true);
 	if (r->idle_ms >= SIM_PULL_MS) {
 		r->pulled = true;
 		sim_pull(r->sim);
@@ -243,33 +268,60 @@ static void sim_round_watch_end(struct sim_round *r)
 	r->pulled = false;
 }
 
-static bool sim_round_met(struct sim_round *r)
+/* Gives the driver work, if it has none but ours: how many buffers will that take? */
+static unsigned int sim_round_nudge(struct sim_round *r, bool idle)
 {
-	return kthread_should_stop() || (READ_ONCE(r->sim->stats.used) != r->used &&
-					 READ_ONCE(r->sim->nr_rules) <= SIM_RULES_LEFT);
+	struct sim_device *sim = r->sim;
+	unsigned int buffers = 0;
+
+	if (!sim->model->nudge)
+		return 0;
+	sim_round_lock(r);
+	if (sim->ready && !sim->gone)
+		buffers = sim->model->nudge(sim, idle);
+	sim_unlock(sim);
+	return buffers;
+}
+
+/* Has the driver met a burst, after which @used buffers are used, or some of them? */
+static bool sim_round_met(struct sim_round *r, u64 used)
+{
+	u64 now = READ_ONCE(r->sim->stats.used);
+
+	return now >= used ||
+	       (now != r->used && READ_ONCE(r->sim->nr_rules) <= SIM_RULES_LEFT);
 }
 
 /* Lets the driver meet what was armed; false if it has done nothing for so many ticks. */
 static bool sim_round_wait(struct sim_round *r, unsigned int ticks)
 {
-	unsigned int busy = 0, idle = 0;
+	unsigned long end = jiffies + msecs_to_jiffies(SIM_BURST_TICKS * SIM_TICK_MS);
+	u64 enough = r->used + SIM_BURST_USED, some;
+	bool busy = false, met = false;
+	unsigned int idle = 0, nudged;
 
-	while (busy < SIM_BURST_TICKS && idle < (busy ? SIM_SATED_TICKS : ticks) &&
-	       !kthread_should_stop()) {
-		wait_event_timeout(r->sim->moved, sim_round_met(r), msecs_to_jiffies(SIM_TICK_MS));
+	do {
+		nudged = sim_round_nudge(r, idle);
+		some = nudged ? min(r->used + nudged, enough) : enough;
+		wait_event_timeout(r->sim->moved, kthread_should_stop() || sim_round_met(r, some),
+				   msecs_to_jiffies(SIM_TICK_MS));
+		met = sim_round_met(r, enough);
 		if (sim_round_moved(r)) {
 			idle = 0;
-			busy++;
-			if (READ_ONCE(r->sim->nr_rules) <= SIM_RULES_LEFT)
-				return true;
+			busy = true;
 		} else if (is_power_of_2(++idle)) {
-			sim_round_release(r);
+			sim_round_release(r, true);
 		}
-	}
-	r->h->tally.stalls += !busy;
-	/* Rules that nobody meets would leave no room for others. */
-	if (!busy || READ_ONCE(r->sim->nr_rules) > SIM_RULES_MAX - SIM_BURST)
+	} while (!met && !kthread_should_stop() && idle < (busy ? SIM_SATED_TICKS : ticks) &&
+		 (!busy || time_before(jiffies, end)));
+	if (busy) {
+		sim_forget_old(r->sim, SIM_RULES_STAY);
+		/* Who waits for one queue may keep others waiting, that are at work. */
+		sim_round_release(r, false);
+	} else {
+		r->h->tally.stalls++;
 		sim_round_relent(r);
+	}
 	return busy;
 }
 
@@ -286,7 +338,7 @@ static void sim_round_draw(struct sim_round *r, enum sim_phase phase, struct sim
 
 static void sim_round_act(struct sim_round *r, const struct sim_action *action)
 {
-	if (!sim_act(r->sim, action))
+	if (!sim_act_locked(r->sim, action))
 		r->h->tally.done++;
 }
 
@@ -295,10 +347,33 @@ static void sim_round_arm(struct sim_round *r, enum sim_phase phase, unsigned in
 {
 	struct sim_action action;
 
+	sim_lock(r->sim);
 	while (count--) {
 		sim_round_draw(r, phase, &action);
 		sim_round_act(r, &action);
+		r->brief |= sim_draw_ends(&action);
 	}
+	sim_unlock(r->sim);
+}
+
+/* Some actions of a round of which @left are to come. Return: how many are after that. */
+static unsigned int sim_round_some(struct sim_round *r, unsigned int left, bool live)
+{
+	struct sim_action action;
+
+	sim_round_lock(r);
+	do {
+		sim_round_draw(r, SIM_MIDST, &action);
+		left--;
+		if (sim_draw_ends(&action))
+			left = min_t(unsigned int, left, SIM_ROUND_TAIL);
+		if (live && !READ_ONCE(r->sim->gone))
+			sim_round_act(r, &action);
+		else
+			r->h->tally.vain++;
+	} while (left % SIM_TOGETHER);
+	sim_unlock(r->sim);
+	return left;
 }
 
 /* While a driver has the device. A dead one does nothing, but as much is drawn. */
@@ -306,28 +381,21 @@ static void sim_round_midst(struct sim_round *r)
 {
 	bool live = READ_ONCE(r->sim->status) & VIRTIO_CONFIG_S_DRIVER_OK;
 	struct sim_tally *tally = &r->h->tally;
-	unsigned int left = SIM_ROUND_MIDST;
-	struct sim_action action;
+	unsigned int left = r->brief ? SIM_ROUND_TAIL : SIM_ROUND_MIDST;
 	u64 since = ktime_get_ns();
 
 	if (live)
-		sim_round_wait(r, SIM_FOUND_TICKS);
+		sim_round_wait(r, r->brief ? SIM_IDLE_TICKS : SIM_FOUND_TICKS);
 	else
 		tally->no_driver++;
-	tally->wait_ns += sim_lap(&since);
-	while (left-- && !kthread_should_stop()) {
-		sim_round_draw(r, SIM_MIDST, &action);
-		if (sim_draw_ends(&action))
-			left = min_t(unsigned int, left, SIM_ROUND_TAIL);
-		if (live && !READ_ONCE(r->sim->gone))
-			sim_round_act(r, &action);
-		else
-			tally->vain++;
+	tally->found_ns += sim_lap(&since);
+	while (left && !kthread_should_stop()) {
+		left = sim_round_some(r, left, live);
 		if (left % SIM_BURST)
 			continue;
 		tally->act_ns += sim_lap(&since);
 		if (live) {
-			if (sim_round_wait(r, SIM_IDLE_TICKS)) {
+			if (sim_round_wait(r, r->idle ? SIM_STILL_TICKS : SIM_IDLE_TICKS)) {
 				r->idle = 0;
 				sim_round_count(r);
 			} else if (++r->idle == SIM_DEAD_BURSTS || READ_ONCE(r->sim->gone)) {
@@ -375,6 +443,7 @@ int sim_round(struct sim_hostile *h, u64 number)
 	r.sim = sim_create(&options);
 	if (IS_ERR(r.sim))
 		return PTR_ERR(r.sim);
+	r.sim->apart = true;
 	INIT_DELAYED_WORK_ONSTACK(&r.watch, sim_round_watch);
 
 	sim_tally_show(h, "plug");

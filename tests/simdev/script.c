@@ -90,14 +90,20 @@ int sim_op_find(const struct sim_model *model, const char *name)
 	return -EINVAL;
 }
 
+static s64 sim_patch_at(const struct sim_chain *chain, const struct sim_action *rule)
+{
+	return rule->at < 0 ? (s64)chain->written + rule->at : rule->at;
+}
+
 static void sim_patch(struct sim_chain *chain, const struct sim_action *rule)
 {
-	s64 at = rule->at < 0 ? (s64)chain->written + rule->at : rule->at;
+	s64 at = sim_patch_at(chain, rule);
 	__le64 value = cpu_to_le64(rule->value);
 	u32 written = chain->written;
 
 	if (at < 0 || at >= written)
 		return;
+	chain->patched |= BIT_ULL(at % 64);
 	sim_chain_write(chain, at, &value, min_t(u32, rule->width, written - at));
 }
 
@@ -105,6 +111,7 @@ static void sim_patch(struct sim_chain *chain, const struct sim_action *rule)
 static bool sim_rule_apply(struct sim_queue *queue, struct sim_chain *chain,
 			   const struct sim_action *rule)
 {
+	chain->told |= BIT(rule->op);
 	switch (rule->op) {
 	case SIM_DELAY:
 		chain->due = jiffies + msecs_to_jiffies(rule->value);
@@ -176,6 +183,30 @@ static bool sim_rule_is_for(const struct sim_action *rule, const struct sim_queu
 	return !queue || rule->queue == SIM_ALL_QUEUES || rule->queue == queue->index;
 }
 
+/*
+ * Would the driver not see what this rule does to the buffer? One lie hides another of its
+ * kind, and a byte that is not there cannot be changed. Makers of scripts know what they do;
+ * of random rules many apply to the same buffer.
+ */
+static bool sim_rule_hidden(const struct sim_chain *chain, const struct sim_action *rule)
+{
+	u32 irqs = BIT(SIM_IRQ_DROP) | BIT(SIM_IRQ_STORM);
+	s64 at;
+
+	if (rule->op != SIM_PATCH)
+		return chain->told & (BIT(rule->op) & irqs ? irqs : BIT(rule->op));
+	at = sim_patch_at(chain, rule);
+	return at < 0 || at >= chain->written || chain->patched & BIT_ULL(at % 64);
+}
+
+static bool sim_rule_passes(const struct sim_queue *queue, const struct sim_chain *chain,
+			    const struct sim_action *rule)
+{
+	return rule->op > SIM_IRQ_STORM || !sim_rule_is_for(rule, queue) ||
+	       (rule->op == SIM_PATCH && !chain->written) ||
+	       (queue->sim->apart && sim_rule_hidden(chain, rule));
+}
+
 /**
  * sim_rules_apply() - apply the script to a buffer that is done
  * @queue: its queue
@@ -191,8 +222,7 @@ bool sim_rules_apply(struct sim_queue *queue, struct sim_chain *chain)
 	unsigned int at = 0;
 
 	while (at < sim->nr_rules) {
-		if (sim->rules[at].op > SIM_IRQ_STORM || !sim_rule_is_for(&sim->rules[at], queue) ||
-		    (sim->rules[at].op == SIM_PATCH && !chain->written))
+		if (sim_rule_passes(queue, chain, &sim->rules[at]))
 			at++;
 		else if (sim_rule_due(sim, &at, &rule) && !sim_rule_apply(queue, chain, &rule))
 			return false;
@@ -324,10 +354,19 @@ static int sim_act_now(struct sim_device *sim, const struct sim_action *action)
 	return sim->model->act ? sim->model->act(sim, action) : -EINVAL;
 }
 
-static int sim_act_locked(struct sim_device *sim, const struct sim_action *action)
+/**
+ * sim_act_locked() - sim_act() under the device's lock
+ * @sim: the device
+ * @action: what to do
+ *
+ * Context: process context, under the device's lock.
+ * Return: as sim_act().
+ */
+int sim_act_locked(struct sim_device *sim, const struct sim_action *action)
 {
 	int err = sim_action_check(sim, action);
 
+	lockdep_assert_held(&sim->lock);
 	if (err)
 		return err;
 	if (sim_is_rule(action->op)) {
@@ -366,6 +405,24 @@ int sim_act(struct sim_device *sim, const struct sim_action *action)
 	return err;
 }
 EXPORT_SYMBOL_GPL(sim_act);
+
+/**
+ * sim_forget_old() - forget the oldest rules
+ * @sim: the device
+ * @keep: how many there may be
+ *
+ * Context: process context.
+ */
+void sim_forget_old(struct sim_device *sim, unsigned int keep)
+{
+	unsigned int old;
+
+	sim_lock(sim);
+	old = sim->nr_rules - min(sim->nr_rules, keep);
+	sim->nr_rules -= old;
+	memmove(sim->rules, sim->rules + old, sim->nr_rules * sizeof(*sim->rules));
+	sim_unlock(sim);
+}
 
 /**
  * sim_forget() - forget all rules, and use what they hold back

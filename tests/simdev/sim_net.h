@@ -511,6 +511,7 @@ void sim_net_set_mtu(struct sim_net_dev *net, u16 mtu);
 
 /* net_ops.c */
 int sim_net_act(struct sim_device *sim, const struct sim_action *action);
+unsigned int sim_net_nudge(struct sim_device *sim, bool idle);
 
 /* net_draw.c */
 void sim_net_draw(struct sim_device *sim, struct rnd_state *rnd, struct sim_action *action);

@@ -281,6 +281,8 @@ struct sim_seg {
  * @irqs: interrupts on top of what the driver wants; negative is none at all
  * @again: SIM_AGAIN: jiffies from the first report to the second one, or negative
  * @returned: it was reported once: its memory is the driver's
+ * @told: bitmap of the operations of rules that were applied to it
+ * @patched: bitmap of the bytes, modulo 64, at which SIM_PATCH has begun
  * @segs: its memory, for who has asked sim_chain_ours()
  *
  * A chain belongs to the queue it came from. The model gives it back by sim_use(), or
@@ -303,6 +305,8 @@ struct sim_chain {
 	int irqs;
 	long again;
 	bool returned;
+	u32 told;
+	u64 patched;
 	struct sim_seg segs[];
 };
 
@@ -342,7 +346,9 @@ __printf(2, 3) void sim_violation(struct sim_device *sim, const char *format, ..
  * @draw: makes a random action of its own kind: a model's operation, or a SIM_PATCH or
  *	SIM_CONFIG at a place that means something; with the device's lock or without, for
  *	one caller at a time, whose the bytes of the action are until the next is drawn
- *
+ * @nudge: gives the driver something to do, as an honest device may, for the hostile mode;
+ *	@idle: it has done nothing since the last time. Returns how many buffers it will need
+ *	for that, or 0: not known; may be NULL
  * @show: the model's own counters, "name: value" a line; may be NULL
  *
  * All but @init, @exit and @draw are called with the device's lock held; all in process context.
@@ -366,6 +372,7 @@ struct sim_model {
 	int (*act)(struct sim_device *sim, const struct sim_action *action);
 	void (*forget)(struct sim_device *sim);
 	void (*draw)(struct sim_device *sim, struct rnd_state *rnd, struct sim_action *action);
+	unsigned int (*nudge)(struct sim_device *sim, bool idle);
 	void (*show)(struct sim_device *sim, struct seq_file *m);
 };
 
@@ -521,6 +528,8 @@ struct sim_config_write {
  *	held against it
  * @rules: actions that wait for events
  * @nr_rules: entries of @rules
+ * @hurry: somebody waits for @lock, and the thread is to look for buffers later
+ * @apart: rules wait for a buffer in which no other one hides what they do
  * @stats: what happened
  * @violation_lock: @violations and @violation
  * @violations: how often the driver did what it must not do
@@ -563,6 +572,8 @@ struct sim_device {
 	bool lied;
 	struct sim_action rules[SIM_RULES_MAX];
 	unsigned int nr_rules;
+	bool hurry;
+	bool apart;
 	struct sim_stats stats;
 	/* Innermost. */
 	spinlock_t violation_lock;
@@ -582,6 +593,21 @@ struct sim_device {
 static inline bool sim_has(const struct sim_device *sim, unsigned int bit)
 {
 	return __virtio_test_bit(&sim->vdev, bit);
+}
+
+/**
+ * sim_hurried() - is the thread to go on with a queue later?
+ * @queue: the queue; it counts as notified of then
+ *
+ * Context: under the device's lock.
+ * Return: true if somebody waits for that lock.
+ */
+static inline bool sim_hurried(struct sim_queue *queue)
+{
+	if (!READ_ONCE(queue->sim->hurry))
+		return false;
+	set_bit(queue->index, queue->sim->kicked);
+	return true;
 }
 
 /**
