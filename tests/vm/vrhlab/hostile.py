@@ -113,8 +113,11 @@ def rates(state):
     for name, text in RATES:
         yield f"{text}: {state[name]}, {state[name] / seconds:.1f} a second"
     parts = ", ".join(f"{name} {100 * state[name + '_ns'] / state['ns']:.0f} %"
-                      for name in ("plug", "act", "wait", "unplug"))
+                      for name in ("plug", "found", "act", "wait", "unplug"))
     yield f"time: {seconds:.0f} s: {parts}"
+    never = [name[4:] for name in state if name.startswith("met-") and not state[name]]
+    if never:
+        yield f"never met: {', '.join(never)}"
 
 
 def prepare(guest, kind, which):

@@ -14,12 +14,12 @@ import glob
 import mmap
 import os
 import random
-import select
 import socket
 import struct
-import subprocess
 import sys
+import termios
 import time
+import tty
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -39,7 +39,7 @@ def quiet(call, *arguments):
     """A call that may fail."""
     try:
         return call(*arguments)
-    except (OSError, subprocess.SubprocessError):
+    except OSError:
         return None
 
 
@@ -71,12 +71,15 @@ class Requests:
         self.under_way = 0
 
     def aim(self, disk):
-        """All requests are for this file."""
+        """All requests are for this file, in units of the blocks that it says it has."""
         memory = ctypes.addressof(ctypes.c_char.from_buffer(self.data))
+        block, = struct.unpack("i", fcntl.ioctl(disk, 0x1268, bytes(4)))    # BLKSSZGET
+        block = min(block, 32768)
         for n in range(REQUESTS):
-            size = 512 << random.choice((0, 0, 0, 1, 3, 3, 3, 4, 6))
+            size = max(512 << random.choice((0, 0, 0, 1, 3, 3, 3, 4, 6)), block)
+            at = random.randrange(4096) * 512 // block * block
             self.IOCB.pack_into(self.blocks, 64 * n, n, 0, 0, random.randrange(2), 0, disk,
-                                memory + 32768 * n, size, random.randrange(4096) * 512, 0, 0, 0)
+                                memory + 32768 * n, size, at, 0, 0, 0)
 
     def batch(self):
         """Begins some and waits for about as many: whether any of them was good."""
@@ -152,16 +155,10 @@ FRAMES = 64
 
 
 class Frames:
-    """A packet socket that sends many frames in one call."""
+    """Many frames, sent in one call."""
 
-    def __init__(self, name, frames, header):
-        self.wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
-        if header:
-            self.wire.setsockopt(263, 15, 1)            # PACKET_VNET_HDR
-        else:
-            self.wire.setsockopt(263, 20, 1)            # PACKET_QDISC_BYPASS
-        self.wire.bind((name, 0))
-        self.wire.setblocking(False)
+    def __init__(self, frames, header):
+        self.header = header
         self.bytes = [ctypes.create_string_buffer(frame, len(frame)) for frame in frames]
         self.parts = ctypes.create_string_buffer(16 * len(frames))
         self.messages = ctypes.create_string_buffer(64 * len(frames))
@@ -171,9 +168,20 @@ class Frames:
             struct.pack_into("PQPQPQQQ", self.messages, 64 * n, 0, 0,
                              ctypes.addressof(self.parts) + 16 * n, 1, 0, 0, 0, 0)
 
-    def send(self):
+    def wire(self, name):
+        """A packet socket for them."""
+        wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        if self.header:
+            wire.setsockopt(263, 15, 1)                 # PACKET_VNET_HDR
+        else:
+            wire.setsockopt(263, 20, 1)                 # PACKET_QDISC_BYPASS
+        wire.bind((name, 0))
+        wire.setblocking(False)
+        return wire
+
+    def send(self, wire):
         """Sends them; how many have gone, or -1."""
-        return LIBC.sendmmsg(self.wire.fileno(), self.messages, self.count, 0)
+        return LIBC.sendmmsg(wire.fileno(), self.messages, self.count, 0)
 
 
 ETHERNET = b"\xff" * 6 + b"\x02\x00\x00\x00\x00\x01"
@@ -186,7 +194,7 @@ def plain():
 
 def large():
     """TCP that the device, or the kernel, cuts into packets (a virtio header comes first)."""
-    size = random.randrange(3000, 60000)
+    size = random.choice((3000, 5000, 9000, 60000))
     ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 40 + size, 1, 0, 64, 6, 0, b"\x0a\x01\x02\x03",
                      b"\x0a\x01\x02\x04")
     # Who leaves the sum to the device begins it: with that of the pseudo header.
@@ -208,17 +216,17 @@ def up(control, name):
 def networks():
     """Many frames at once."""
     control = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    some, others = Frames(plain(), False), Frames(large(), True)
 
     def use(path):
         name = os.path.basename(path)
         up(control, name)
-        some, others = Frames(name, plain(), False), Frames(name, large(), True)
-        with some.wire, others.wire:
+        with some.wire(name) as wire, others.wire(name) as other:
             bad = 0
             while bad < 8:
-                sent = some.send()
-                if not random.randrange(8):
-                    others.send()
+                sent = some.send(wire)
+                if not random.randrange(16):
+                    others.send(other)
                 bad = 0 if sent > 0 else bad + 1
                 if bad:
                     time.sleep(0.002)
@@ -253,58 +261,84 @@ def odd_networks():
         now[0], now[1], now[2] = 0x0f, random.randrange(100), random.randrange(100)
         ethtool(control, name, now)
 
-    def run(*words):
-        subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
+    def statistics(name):
+        ethtool(control, name, [0x1d, 0] + [0] * 2048)
 
-    jobs = (
-        channels, rings, coalescing,
-        lambda name: request(name, 0x8914, "H14x", 0x1003),             # down, and up again
-        lambda name: request(name, 0x8914, "H14x", 0x1002),
+    # What the device is told by a command or two, and does not disturb the packets.
+    often = (
+        coalescing, statistics,
+        lambda name: request(name, 0x8914, "H14x", 0x1003),             # not promiscuous
         lambda name: request(name, 0x8914, "H14x", 0x1103),             # promiscuous
-        lambda name: request(name, 0x8922, "i12x", random.randrange(68, 9000)),     # MTU
         lambda name: request(name, 0x8924, "H14s", 1, b"\x02" + os.urandom(5)),     # MAC
         lambda name: request(name, 0x8931, "H14s", 1, b"\x33\x33" + os.urandom(4)),  # multicast
-        lambda name: run("ethtool", "-S", name),
-        lambda name: run("ethtool", "-X", name, "equal", "1"),
-        lambda name: run("ethtool", "-K", name, "gro", random.choice(("on", "off")),
-                         "lro", random.choice(("on", "off")), "tso",
-                         random.choice(("on", "off"))),
+        lambda name: ethtool(control, name, [0x39, 0]),                 # RSS table
+    )
+    # What stops queues, or most of the traffic, for a while.
+    seldom = (
+        channels, rings,
+        lambda name: request(name, 0x8914, "H14x", 0x1002),             # down
+        lambda name: request(name, 0x8922, "i12x", random.randrange(68, 9000)),     # MTU
+        lambda name: ethtool(control, name, [0x1f, random.randrange(2)]),           # TSO
+        lambda name: ethtool(control, name, [0x2c, random.randrange(2)]),           # GRO
+        lambda name: ethtool(control, name, [0x26, random.randrange(2) << 15]),     # LRO
     )
 
     def use(path):
-        quiet(random.choice(jobs), os.path.basename(path))
-    each("/sys/bus/virtio/devices/*/net/*", use, 0.2)
+        name = os.path.basename(path)
+        for _ in range(4):
+            quiet(random.choice(often), name)
+        if not random.randrange(16):
+            quiet(random.choice(seldom), name)
+            quiet(up, control, name)
+    each("/sys/bus/virtio/devices/*/net/*", use)
 
 
 # -- ports ---------------------------------------------------------------------------------
 
-TEXT = os.urandom(1 << 15)
+TEXT = os.urandom(1 << 13)
 
 
-def talk(path):
-    """Writes and reads until nothing goes any more."""
+def begin_talk(path):
+    """An open port or terminal; bytes go through a terminal as they are."""
     port = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOCTTY)
     try:
-        idle = 0
-        while idle < 8:
-            written = quiet(os.write, port, TEXT[:1 << random.randrange(16)])
-            read = quiet(os.read, port, 1 << 16)
-            idle = 0 if written or read else idle + 1
-            if idle:
-                select.select([port], [port], [], 0.01)
-    finally:
-        os.close(port)
+        tty.setraw(port)
+    except termios.error:
+        pass
+    return port
+
+
+def talk(pattern):
+    """Writes to all that match and reads from it, for ever; now and then one is closed."""
+    files = {}
+    while True:
+        paths = {"/dev/" + os.path.basename(path) for path in glob.glob(pattern)}
+        for path in paths - files.keys():
+            if (port := quiet(begin_talk, path)) is not None:
+                files[path] = port
+        gone = files.keys() - paths
+        if files and not random.randrange(4):
+            gone |= {random.choice(list(files))}
+        for path in gone:
+            quiet(os.close, files.pop(path))
+        for _ in range(16):
+            moved = 0
+            for port in files.values():
+                moved += quiet(os.write, port, TEXT[:1 << random.randrange(14)]) or 0
+                moved += len(quiet(os.read, port, 1 << 16) or b"")
+            if not moved:
+                # Who has hung up is always ready, so that this is no wait for a port.
+                time.sleep(0.005)
 
 
 def ports():
-    """All ports, by several processes at once."""
-    each("/sys/bus/virtio/devices/*/*/vport*", lambda path: talk(
-        "/dev/" + os.path.basename(path)))
+    """All ports."""
+    talk("/sys/bus/virtio/devices/*/*/vport*")
 
 
 def consoles():
     """The terminals."""
-    each("/dev/hvc*", talk, 0.1)
+    talk("/dev/hvc*")
 
 
 # -- balloons, and all ---------------------------------------------------------------------
