@@ -13,6 +13,8 @@
 #include <linux/slab.h>
 #include <linux/virtio_ring.h>
 
+#include <vrh/device.h>
+
 #include "virtio_net_rh.h"
 
 /*
@@ -162,8 +164,10 @@ static int io_error(struct vnet *vn)
 	struct virtqueue *vq = vn->ctrl.vq;	/* stays while a command is under way: submit() */
 
 	atomic_inc(&vn->ctrl.failed);
-	if (vq && virtqueue_is_broken(vq))
-		vnet_report_broken(vn);
+	/* Packets need no commands: the carrier stays. */
+	if (vq && virtqueue_is_broken(vq) && !vrh_going_down() &&
+	    !xchg(&vn->ctrl.broken_told, true))
+		dev_err(&vn->vdev->dev, "the control virtqueue is broken: queue pairs, filters and offloads stay as they are until the device is unbound and bound again\n");
 	return -EIO;
 }
 

@@ -533,6 +533,7 @@ static int __maybe_unused vnet_restore(struct virtio_device *vdev)
 	rtnl_lock();
 	vn->broken = false;
 	vn->broken_told = false;
+	vn->ctrl.broken_told = false;
 	vn->reset_told = false;
 	vn->state = VNET_READY;
 	if (vn->rx_ring) {

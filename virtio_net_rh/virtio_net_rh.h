@@ -224,6 +224,7 @@ struct vnet_ctrl_slot {
  * @failed: answered with an error, or the virtqueue broke
  * @timeouts: not answered in time
  * @late: answered after the timeout
+ * @broken_told: the user has been told that @vq is broken
  */
 struct vnet_ctrl {
 	spinlock_t lock; /* protects vq and the slots' states */
@@ -233,6 +234,7 @@ struct vnet_ctrl {
 	atomic_t failed;
 	atomic_t timeouts;
 	atomic_t late;
+	bool broken_told;
 };
 
 /**

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The commands of virtio_net_rh to a simulated device that refuses them, does not answer,
- * answers late or out of order, or lies about the ring they are in. Answers cost commands,
- * and never a packet; a broken queue costs the carrier, as one of packets does.
+ * answers late or out of order, or lies about the ring they are in. Whatever it does costs
+ * commands, and never a packet.
  */
 #include "net_kunit.h"
 
@@ -140,18 +140,6 @@ static void lengths_of_answers_mean_nothing(struct kunit *test)
 	}
 }
 
-/* The carrier goes; new rings bring it back, and the device obeys again. */
-static void is_mended(struct kunit *test)
-{
-	KUNIT_EXPECT_TRUE(test, sim_test_wait(!netif_carrier_ok(near.dev), COMES_MS));
-	KUNIT_ASSERT_EQ(test, sim_test_freeze(near.sim), 0);
-	KUNIT_ASSERT_EQ(test, sim_test_restore(near.sim), 0);
-	KUNIT_EXPECT_TRUE(test, sim_test_wait(netif_carrier_ok(near.dev), COMES_MS));
-	KUNIT_EXPECT_EQ(test, set_channels(1), 0);
-	KUNIT_EXPECT_EQ(test, set_channels(PAIRS), 0);
-	moves_on(test, &near, &near, PAIRS - 1);
-}
-
 static void control_lie(struct kunit *test, const struct sim_ring_lie *lie, u64 ring)
 {
 	struct sim_options options = usual;
@@ -170,11 +158,13 @@ static void control_lie(struct kunit *test, const struct sim_ring_lie *lie, u64 
 	KUNIT_EXPECT_EQ(test, set_channels(1), -EIO);
 	KUNIT_EXPECT_EQ(test, near.dev->real_num_tx_queues, PAIRS);
 	KUNIT_EXPECT_EQ(test, counter(&near, "cvq_timeouts"), 0);
-	KUNIT_EXPECT_GE(test, counter(&near, "cvq_failed"), 7);
-	is_mended(test);
+	KUNIT_EXPECT_GE(test, counter(&near, "cvq_failed"), 1);
+	KUNIT_EXPECT_TRUE(test, netif_carrier_ok(near.dev));
+	moves(test);
+	moves_on(test, &near, &near, PAIRS - 1);
 }
 
-static void a_broken_control_queue_costs_the_carrier(struct kunit *test)
+static void a_broken_control_queue_costs_commands_only(struct kunit *test)
 {
 	sim_test_each_ring_lie(test, control_lie);
 	plug(test, &usual);
@@ -184,7 +174,11 @@ static void a_broken_control_queue_costs_the_carrier(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, set_mac(1), 0);
 	sim_test_wait(false, 2 * STAYS_AWAY_MS);
 	KUNIT_EXPECT_EQ(test, set_mac(2), -EIO);
-	is_mended(test);
+	moves(test);
+
+	plug(test, &usual);
+	moves(test);
+	KUNIT_EXPECT_EQ(test, set_mac(1), 0);
 }
 
 static void probe_without_answers(struct kunit *test)
@@ -204,10 +198,9 @@ static void probe_without_answers(struct kunit *test)
 	command_timeout(test, "10000");
 }
 
-/* A device that lies about its first answer already: one pair, and no carrier. */
+/* A device that lies about its first answer already. */
 static void probe_with_a_broken_control_queue(struct kunit *test)
 {
-	struct net_device *dev = NULL;
 	struct sim_device *sim;
 
 	unplug(test, false);
@@ -216,20 +209,10 @@ static void probe_with_a_broken_control_queue(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, sim_plug(sim), 0);
 	sim_test_applied(test, sim);
 	KUNIT_ASSERT_TRUE(test, sim_test_live(sim));
-	device_for_each_child(&sim->vdev.dev, &dev, find_net);
-	KUNIT_ASSERT_NOT_NULL(test, dev);
-	KUNIT_EXPECT_EQ(test, dev->real_num_tx_queues, 1);
-	rtnl_lock();
-	KUNIT_EXPECT_EQ(test, dev_open(dev, NULL), 0);
-	rtnl_unlock();
-	sim_test_wait(false, STAYS_AWAY_MS);
-	KUNIT_EXPECT_FALSE(test, netif_carrier_ok(dev));
-	KUNIT_ASSERT_EQ(test, sim_test_freeze(sim), 0);
-	KUNIT_ASSERT_EQ(test, sim_test_restore(sim), 0);
 	port_open(test, &near, sim);
+	KUNIT_EXPECT_EQ(test, near.dev->real_num_tx_queues, 1);
+	KUNIT_EXPECT_EQ(test, set_channels(PAIRS), -EIO);
 	moves(test);
-	KUNIT_EXPECT_EQ(test, set_channels(PAIRS), 0);
-	moves_on(test, &near, &near, PAIRS - 1);
 }
 
 static struct kunit_case net_ctrl_cases[] = {
@@ -238,7 +221,7 @@ static struct kunit_case net_ctrl_cases[] = {
 	KUNIT_CASE(late_answers_are_nobodys),
 	KUNIT_CASE(answers_out_of_order),
 	KUNIT_CASE(lengths_of_answers_mean_nothing),
-	KUNIT_CASE_SLOW(a_broken_control_queue_costs_the_carrier),
+	KUNIT_CASE(a_broken_control_queue_costs_commands_only),
 	KUNIT_CASE(probe_without_answers),
 	KUNIT_CASE(probe_with_a_broken_control_queue),
 	{}
