@@ -110,6 +110,13 @@ static void names_of_any_bytes_are_file_names(struct kunit *test)
 	data_moves_at(test, sim, 1);
 }
 
+/* Port 1 and the console work, when all that was held back has come. */
+static void both_work(struct kunit *test, struct sim_device *sim)
+{
+	data_moves_at(test, sim, CONSOLE);
+	data_moves_at(test, sim, PORT);
+}
+
 static void a_storm_of_messages_passes(struct kunit *test)
 {
 	static const u16 events[] = { VIRTIO_CONSOLE_RESIZE, VIRTIO_CONSOLE_PORT_OPEN,
@@ -134,14 +141,36 @@ static void a_storm_of_messages_passes(struct kunit *test)
 	data_moves_at(test, usual(test), PORT);
 }
 
-/* The queues themselves */
-
-/* Port 1 and the console work, when all that was held back has come. */
-static void both_work(struct kunit *test, struct sim_device *sim)
+static u64 messages_waiting(struct sim_device *sim)
 {
-	data_moves_at(test, sim, CONSOLE);
-	data_moves_at(test, sim, PORT);
+	struct sim_console_stats stats;
+
+	sim_console_stats(sim, &stats);
+	return stats.waiting;
 }
+
+/* Nothing but the driver's kick tells the device that there are buffers again. */
+static void messages_that_find_no_buffer_come_later(struct kunit *test)
+{
+	struct sim_device *sim = make(test, FEATURES | SIM_RING_FEATURES, 4, 2);
+	u64 received;
+	unsigned int i;
+
+	plug(test, sim);
+	both_work(test, sim);
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(!messages_waiting(sim), SOON_MS));
+	received = counter(test, sim, "control", "messages_received");
+	sim_tell(test, sim, .op = SIM_HOLD, .queue = CTRL_RX, .count = 4);
+	for (i = 0; i < 30; i++)
+		sim_console_send(sim, PORT, VIRTIO_CONSOLE_RESIZE, 0, sent, 4);
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(messages_waiting(sim) == 26, SOON_MS));
+	KUNIT_EXPECT_EQ(test, counter(test, sim, "control", "messages_received"), received);
+	sim_tell(test, sim, .op = SIM_RELEASE, .queue = CTRL_RX);
+	KUNIT_EXPECT_TRUE(test, ctrl_counts(test, sim, "messages_received", received + 30));
+	both_work(test, sim);
+}
+
+/* The queues themselves */
 
 /* Those that came back are seen with the next message. */
 static bool has_slots(struct kunit *test, struct sim_device *sim, u64 nr)
@@ -349,6 +378,7 @@ static struct kunit_case console_ctrl_cases[] = {
 	KUNIT_CASE(messages_of_nonsense_are_counted_and_change_nothing),
 	KUNIT_CASE(names_of_any_bytes_are_file_names),
 	KUNIT_CASE(a_storm_of_messages_passes),
+	KUNIT_CASE(messages_that_find_no_buffer_come_later),
 	KUNIT_CASE(messages_late_and_answers_late_and_out_of_order_arrive),
 	KUNIT_CASE(a_used_length_of_what_we_send_means_nothing),
 	KUNIT_CASE(a_lost_interrupt_delays_messages_and_no_more),

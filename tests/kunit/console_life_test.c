@@ -252,6 +252,32 @@ static void a_console_without_ports_is_suspended(struct kunit *test)
 	sim_test_close(end.file);
 }
 
+/* It lies in the ring, as its interrupt was lost. */
+static void a_console_s_input_that_nobody_has_seen_outlives_a_suspend(struct kunit *test)
+{
+	static const u64 features[] = { FEATURES | SIM_RING_FEATURES, SIZE | SIM_PACKED_FEATURES };
+	struct sim_device *sim;
+	struct end end;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(features); i++) {
+		sim = make(test, features[i], 64, 1);
+		plug(test, sim);
+		end = open_end(test, sim, CONSOLE);
+		data_moves(test, &end);
+		sim_tell(test, sim, .op = SIM_IRQ_DROP, .queue = 0);
+		say(test, &end, "unseen", 6);
+		sim_test_applied(test, sim);
+		hears_nothing(test, &end);
+		freeze(test, sim);
+		restore(test, sim);
+		hears(test, &end, "unseen", 6);
+		is_connected(test, &end);
+		data_moves(test, &end);
+		sim_test_close(end.file);
+	}
+}
+
 static void what_a_host_did_not_take_before_a_suspend_is_counted(struct kunit *test)
 {
 	struct sim_device *sim = usual(test);
@@ -373,6 +399,7 @@ static struct kunit_case console_life_cases[] = {
 	KUNIT_CASE(an_open_console_is_hung_up),
 	KUNIT_CASE(a_suspend_keeps_open_ports_and_their_bytes),
 	KUNIT_CASE(a_console_without_ports_is_suspended),
+	KUNIT_CASE(a_console_s_input_that_nobody_has_seen_outlives_a_suspend),
 	KUNIT_CASE(what_a_host_did_not_take_before_a_suspend_is_counted),
 	KUNIT_CASE(a_device_may_come_back_with_rings_of_another_size),
 	KUNIT_CASE(ports_of_a_failed_restore_are_dead_and_hold_up_nobody),
