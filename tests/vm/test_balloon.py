@@ -194,6 +194,7 @@ def test_statistics(guest, driver):
                "statistics that change")
 
 
+@pytest.mark.one_kernel
 def test_balloon_gives_way_to_oom(guest, driver):
     """A program that needs the balloon's memory gets it, and nobody is killed."""
     add(guest, driver, deflate_on_oom=True)

@@ -179,6 +179,7 @@ def test_modules_go_and_come_back(lab, take):
     check(guest, exercises)
 
 
+@pytest.mark.one_kernel
 def test_hot_unplug_and_plug_under_load(lab, take, driver):
     """QMP takes the busy devices away and brings them back; they work each time."""
     guest, exercises = boot(lab, driver=driver)

@@ -546,6 +546,7 @@ while sys.argv[2] not in text:
 """
 
 
+@pytest.mark.one_kernel
 def test_function_reset_is_survived(lab, take):
     """An FLR from sysfs while filters change: kernels that tell the driver go on.
 
