@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * virtio_net_rh on a simulated device, with each allocation of its own failing once: in
- * probe, open, transmit, receive, commands, changes of queues and rings. What failed is an
- * error or a counted drop, the next try works, and nothing is left behind. Polls run in
- * threads of their own, which can be told to fail as well.
+ * probe, open, transmit, receive, commands, changes of queues and rings, restore. What
+ * failed is an error or a counted drop, the next try works, and nothing is left behind.
+ * What runs in other threads than ours fails there, as these can be told to as well.
  */
+#include <linux/sched/task.h>
+#include <linux/workqueue.h>
+
 #include "net_kunit.h"
 
 static void use(struct kunit *test, struct sim_device *sim)
@@ -327,6 +330,142 @@ static void each_allocation_of_a_command(struct kunit *test)
 	moves(test);
 }
 
+/*
+ * Receive filters are sent by a work. The change that asks for it comes from one of ours,
+ * whose thread goes on with what it has queued, and so has that work's allocation fail.
+ */
+struct change {
+	struct work_struct work;
+	struct task_struct *task;
+	unsigned int nth;
+	const u8 *mac;
+	bool add;
+};
+
+static const u8 groups[2][ETH_ALEN] = {
+	{ 0x33, 0x33, 0, 0, 0x12, 0x34 }, { 0x33, 0x33, 0, 0, 0x12, 0x35 },
+};
+
+static void do_change(struct work_struct *work)
+{
+	struct change *change = container_of(work, struct change, work);
+
+	change->task = get_task_struct(current);
+#ifdef CONFIG_FAULT_INJECTION
+	WRITE_ONCE(current->fail_nth, change->nth);
+#endif
+	if (change->add)
+		dev_mc_add(near.dev, change->mac);
+	else
+		dev_mc_del(near.dev, change->mac);
+}
+
+/* What is left of @nth afterwards: all of it if another thread has sent the filters. */
+static unsigned int change_filters(unsigned int nth, const u8 *mac, bool add)
+{
+	struct change change = { .nth = nth, .mac = mac, .add = add };
+	unsigned int left = nth;
+
+	INIT_WORK_ONSTACK(&change.work, do_change);
+	schedule_work(&change.work);
+	flush_work(&change.work);
+	destroy_work_on_stack(&change.work);
+	be_quiet();
+#ifdef CONFIG_FAULT_INJECTION
+	left = READ_ONCE(change.task->fail_nth);
+	WRITE_ONCE(change.task->fail_nth, 0);
+#endif
+	put_task_struct(change.task);
+	return left;
+}
+
+static bool listens(struct sim_net_filters *filters, const u8 *mac)
+{
+	unsigned int i;
+
+	sim_net_filters(near.sim, filters);
+	for (i = 0; i < min_t(unsigned int, filters->nr_multi, SIM_NET_MACS); i++)
+		if (ether_addr_equal(filters->multi[i], mac))
+			return true;
+	return false;
+}
+
+static void each_allocation_of_the_receive_filters(struct kunit *test)
+{
+	struct sim_net_filters *filters = kunit_kzalloc(test, sizeof(*filters), GFP_KERNEL);
+	struct sim_sweep sweep = {};
+	unsigned int failed = 0, i;
+
+	KUNIT_ASSERT_NOT_NULL(test, filters);
+	plug(test, &usual);
+	be_quiet();
+	while (sim_sweep_next(test, &sweep)) {
+		for (i = 0; i < 20; i++) {
+			sweep.left = change_filters(sweep.nth, groups[0], true);
+			if (sweep.left < sweep.nth)
+				break;
+			change_filters(0, groups[0], false);
+		}
+		failed += !listens(filters, groups[0]);
+		/* What was not told then is told by the next change. */
+		change_filters(0, groups[1], true);
+		KUNIT_EXPECT_TRUE(test, listens(filters, groups[0]));
+		KUNIT_EXPECT_TRUE(test, listens(filters, groups[1]));
+		change_filters(0, groups[0], false);
+		change_filters(0, groups[1], false);
+		KUNIT_EXPECT_FALSE(test, listens(filters, groups[0]));
+		moves(test);
+	}
+	/* Without memory for the table no command is sent. */
+	KUNIT_EXPECT_GT(test, failed, 0);
+}
+
+static void each_allocation_of_a_restore(struct kunit *test)
+{
+	static const u64 rings[] = { SIM_RING_FEATURES, SIM_PACKED_FEATURES };
+	struct sim_options options = usual;
+	unsigned int i, refused, mended;
+	struct sim_sweep sweep;
+	int err;
+
+	for (i = 0; i < ARRAY_SIZE(rings); i++) {
+		options.features = FEATURES | rings[i];
+		plug(test, &options);
+		KUNIT_EXPECT_EQ(test, set_rings(64, 64), 0);
+		sweep = (struct sim_sweep){};
+		refused = 0;
+		mended = 0;
+		while (sim_sweep_next(test, &sweep)) {
+			KUNIT_ASSERT_EQ(test, sim_test_freeze(near.sim), 0);
+			sim_sweep_begin(&sweep);
+			err = sim_test_restore(near.sim);
+			sim_sweep_end(&sweep);
+			KUNIT_EXPECT_TRUE(test, !err || err == -ENOMEM);
+			if (err) {
+				refused++;
+				KUNIT_EXPECT_EQ(test, set_mac(1), -ENODEV);
+			} else if (virtqueue_is_broken(near.sim->queues[RX].vq)) {
+				/* It is the device that lacked it, for a queue of another size. */
+				mended++;
+				KUNIT_EXPECT_EQ(test, set_mac(1), -EIO);
+				err = -EIO;
+			}
+			/* The next one, for which there is memory, does it. */
+			if (err) {
+				KUNIT_ASSERT_EQ(test, sim_test_freeze(near.sim), 0);
+				KUNIT_ASSERT_EQ(test, sim_test_restore(near.sim), 0);
+			}
+			KUNIT_EXPECT_TRUE(test, sim_test_wait(netif_carrier_ok(near.dev),
+							      COMES_MS));
+			moves_on(test, &near, &near, near.dev->real_num_tx_queues - 1);
+		}
+		kunit_info(test, "%u refused, %u mended", refused, mended);
+		KUNIT_EXPECT_GT(test, refused, 0);
+		KUNIT_EXPECT_EQ(test, near.sim->queues[RX].num, 64);
+		moves(test);
+	}
+}
+
 static struct kunit_case net_alloc_cases[] = {
 	KUNIT_CASE_SLOW(each_allocation_of_probe),
 	KUNIT_CASE_SLOW(each_allocation_of_open),
@@ -335,6 +474,8 @@ static struct kunit_case net_alloc_cases[] = {
 	KUNIT_CASE_SLOW(each_allocation_of_a_change_of_pairs),
 	KUNIT_CASE_SLOW(each_allocation_of_a_change_of_rings),
 	KUNIT_CASE_SLOW(each_allocation_of_a_command),
+	KUNIT_CASE_SLOW(each_allocation_of_the_receive_filters),
+	KUNIT_CASE_SLOW(each_allocation_of_a_restore),
 	{}
 };
 
