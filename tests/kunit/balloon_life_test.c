@@ -403,19 +403,7 @@ static void a_reset_of_the_function_keeps_the_target(struct kunit *test)
 
 static void a_device_without_config_space_is_refused(struct kunit *test)
 {
-	static struct virtio_config_ops without;
-	const struct virtio_config_ops *with;
-	struct sim_device *sim = sim_test_plug(test, &usual);
-
-	with = sim->vdev.config;
-	without = *with;
-	without.get = NULL;
-	device_release_driver(&sim->vdev.dev);
-	sim->vdev.config = &without;
-	KUNIT_EXPECT_LE(test, device_attach(&sim->vdev.dev), 0);
-	KUNIT_EXPECT_FALSE(test, sim_test_live(sim));
-	KUNIT_EXPECT_PTR_EQ(test, sim->vdev.dev.driver, NULL);
-	sim->vdev.config = with;
+	sim_test_without_config(test, sim_test_plug(test, &usual));
 	pages_move(test, sim_test_plug(test, &usual));
 }
 

@@ -7,8 +7,6 @@
 
 #include "blk_kunit.h"
 
-static const u64 rings[] = { SIM_RING_FEATURES, SIM_PACKED_FEATURES };
-
 static void each_failing_allocation_of_probe_is_survived(struct kunit *test)
 {
 	char before[DISK_NAME_LEN], after[DISK_NAME_LEN];
@@ -57,10 +55,10 @@ static void each_failing_allocation_of_a_request_costs_nothing(struct kunit *tes
 	unsigned int i;
 	struct io io;
 
-	for (i = 0; i < ARRAY_SIZE(rings); i++) {
+	for (i = 0; i < ARRAY_SIZE(sim_rings); i++) {
 		struct sim_sweep sweep = {};
 
-		options.features = FEATURES | rings[i];
+		options.features = FEATURES | sim_rings[i];
 		sim = sim_test_plug(test, &options);
 		io_begin(test, sim, &io);
 		while (sim_sweep_next(test, &sweep)) {

@@ -245,14 +245,13 @@ static void lies_about_the_ring_end_the_disk_and_no_more(struct kunit *test)
 /* Used truly, and once more when nobody waits for it. */
 static void a_second_use_later_ends_the_disk(struct kunit *test)
 {
-	static const u64 rings[] = { SIM_RING_FEATURES, SIM_PACKED_FEATURES };
 	struct sim_options options = usual;
 	struct sim_device *sim;
 	unsigned int i;
 	struct io io;
 
-	for (i = 0; i < ARRAY_SIZE(rings); i++) {
-		options.features = FEATURES | rings[i];
+	for (i = 0; i < ARRAY_SIZE(sim_rings); i++) {
+		options.features = FEATURES | sim_rings[i];
 		sim = sim_test_plug(test, &options);
 		io_begin(test, sim, &io);
 		msleep(ALONE_MS);

@@ -49,13 +49,12 @@ static void legacy_devices(struct kunit *test)
 /* A request takes three descriptors, and may not be longer than its ring (2.7.5.3.1). */
 static void every_queue_size(struct kunit *test)
 {
-	static const u64 rings[] = { SIM_RING_FEATURES, SIM_PACKED_FEATURES };
 	static const u16 odd[] = { 3, 5, 100, 1000, 32767 };
 	struct sim_options options = usual;
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(rings); i++) {
-		options.features = FEATURES | rings[i];
+	for (i = 0; i < ARRAY_SIZE(sim_rings); i++) {
+		options.features = FEATURES | sim_rings[i];
 		for (options.queue_size = 1; options.queue_size < 3; options.queue_size++)
 			sim_test_refused(test, sim_test_make(test, &options));
 	}

@@ -181,12 +181,11 @@ static bool has_slots(struct kunit *test, struct sim_device *sim, u64 nr)
 
 static void messages_late_and_answers_late_and_out_of_order_arrive(struct kunit *test)
 {
-	static const u64 rings[] = { SIM_RING_FEATURES, SIM_PACKED_FEATURES };
 	struct sim_device *sim;
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(rings); i++) {
-		sim = make(test, FEATURES | rings[i], 64, 2);
+	for (i = 0; i < ARRAY_SIZE(sim_rings); i++) {
+		sim = make(test, FEATURES | sim_rings[i], 64, 2);
 		sim_tell(test, sim, .op = SIM_DELAY, .queue = CTRL_RX, .value = 50, .count = 4);
 		sim_tell(test, sim, .op = SIM_DELAY, .queue = CTRL_TX, .value = 50, .count = 4);
 		plug(test, sim);
@@ -194,7 +193,7 @@ static void messages_late_and_answers_late_and_out_of_order_arrive(struct kunit 
 		sim_test_applied(test, sim);
 
 		/* Each two swapped: a port is open before it is a console, or has a size. */
-		sim = make(test, FEATURES | rings[i], 64, 2);
+		sim = make(test, FEATURES | sim_rings[i], 64, 2);
 		sim_tell(test, sim, .op = SIM_REORDER, .queue = CTRL_RX, .value = 2, .count = 6);
 		plug(test, sim);
 		both_work(test, sim);

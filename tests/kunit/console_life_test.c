@@ -188,14 +188,13 @@ static void an_open_console_is_hung_up(struct kunit *test)
 
 static void a_suspend_keeps_open_ports_and_their_bytes(struct kunit *test)
 {
-	static const u64 rings[] = { SIM_RING_FEATURES, SIM_PACKED_FEATURES };
 	struct sim_device *sim;
 	struct end console, end;
 	unsigned int i;
 	u64 output;
 
-	for (i = 0; i < ARRAY_SIZE(rings); i++) {
-		sim = make(test, FEATURES | rings[i], 64, 2);
+	for (i = 0; i < ARRAY_SIZE(sim_rings); i++) {
+		sim = make(test, FEATURES | sim_rings[i], 64, 2);
 		plug(test, sim);
 		console = open_end(test, sim, CONSOLE);
 		end = open_end(test, sim, PORT);

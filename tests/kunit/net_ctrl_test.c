@@ -93,12 +93,11 @@ static void late_answers_are_nobodys(struct kunit *test)
 /* The answer to the second comes first, together with that to the first. */
 static void answers_out_of_order(struct kunit *test)
 {
-	static const u64 rings[] = { SIM_RING_FEATURES, SIM_PACKED_FEATURES };
 	struct sim_options options = usual;
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(rings); i++) {
-		options.features = FEATURES | rings[i];
+	for (i = 0; i < ARRAY_SIZE(sim_rings); i++) {
+		options.features = FEATURES | sim_rings[i];
 		plug(test, &options);
 		be_quiet();
 		command_timeout(test, "100");
@@ -117,13 +116,12 @@ static void answers_out_of_order(struct kunit *test)
 /* What the device says it has written is not what is looked at. */
 static void lengths_of_answers_mean_nothing(struct kunit *test)
 {
-	static const u64 rings[] = { SIM_RING_FEATURES, SIM_PACKED_FEATURES };
 	static const u32 lens[] = { 0, 2, SZ_64K, S32_MAX, U32_MAX };
 	struct sim_options options = usual;
 	unsigned int i, n;
 
-	for (n = 0; n < ARRAY_SIZE(rings); n++) {
-		options.features = FEATURES | rings[n];
+	for (n = 0; n < ARRAY_SIZE(sim_rings); n++) {
+		options.features = FEATURES | sim_rings[n];
 		plug(test, &options);
 		be_quiet();
 		for (i = 0; i < ARRAY_SIZE(lens); i++) {

@@ -97,14 +97,13 @@ static void wakes_up(struct kunit *test)
 
 static void a_suspend_in_mid_traffic(struct kunit *test)
 {
-	static const u64 rings[] = { SIM_RING_FEATURES, SIM_PACKED_FEATURES };
 	struct sim_options options = usual;
 	unsigned int i, n;
 
 	/* Small ones, that are full now and then. */
 	options.queue_size = 64;
-	for (i = 0; i < ARRAY_SIZE(rings); i++) {
-		options.features = FEATURES | rings[i];
+	for (i = 0; i < ARRAY_SIZE(sim_rings); i++) {
+		options.features = FEATURES | sim_rings[i];
 		plug(test, &options);
 		for (n = 0; n < 4; n++) {
 			senders_start(test);
@@ -384,13 +383,12 @@ static void removed_in_flight(struct kunit *test)
 
 static void removed_under_load(struct kunit *test)
 {
-	static const u64 rings[] = { SIM_RING_FEATURES, SIM_PACKED_FEATURES };
 	struct sim_options options = usual;
 	unsigned int how, i;
 
 	command_timeout(test, "100");
-	for (i = 0; i < ARRAY_SIZE(rings); i++) {
-		options.features = FEATURES | rings[i];
+	for (i = 0; i < ARRAY_SIZE(sim_rings); i++) {
+		options.features = FEATURES | sim_rings[i];
 		for (how = 0; how < 4; how++) {
 			plug(test, &options);
 			senders_start(test);

@@ -286,12 +286,11 @@ static void broken_rings_cost_the_carrier(struct kunit *test)
 /* The second time comes when the driver has freed the buffer, and none is in its place. */
 static void a_buffer_that_is_used_again(struct kunit *test)
 {
-	static const u64 rings[] = { SIM_RING_FEATURES, SIM_PACKED_FEATURES };
 	struct sim_options options = usual;
 	unsigned int i, queue;
 
-	for (i = 0; i < 2 * ARRAY_SIZE(rings); i++) {
-		options.features = FEATURES | rings[i / 2];
+	for (i = 0; i < 2 * ARRAY_SIZE(sim_rings); i++) {
+		options.features = FEATURES | sim_rings[i / 2];
 		queue = i % 2 ? TX : RX;
 		plug(test, &options);
 		act(test, &near, .op = SIM_AGAIN, .queue = queue, .value = 50);

@@ -5,8 +5,6 @@
  */
 #include "net_kunit.h"
 
-static const u64 both_rings[] = { SIM_RING_FEATURES, SIM_PACKED_FEATURES };
-
 /* Packets */
 
 /* Packets of ours that the driver has freed, in order, by their marks. */
@@ -49,8 +47,8 @@ static void packets_are_freed_when_they_are_used(struct kunit *test)
 	struct sim_options options = usual;
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(both_rings); i++) {
-		options.features = FEATURES | both_rings[i];
+	for (i = 0; i < ARRAY_SIZE(sim_rings); i++) {
+		options.features = FEATURES | sim_rings[i];
 		plug(test, &options);
 		moves(test);
 		act(test, &near, .op = SIM_HOLD, .queue = TX, .count = 4);
@@ -90,8 +88,8 @@ static void buffers_used_out_of_order(struct kunit *test)
 	unsigned int i, n;
 	struct sk_buff *skb;
 
-	for (i = 0; i < ARRAY_SIZE(both_rings); i++) {
-		options.features = FEATURES | both_rings[i];
+	for (i = 0; i < ARRAY_SIZE(sim_rings); i++) {
+		options.features = FEATURES | sim_rings[i];
 		plug(test, &options);
 		moves(test);
 		act(test, &near, .op = SIM_REORDER, .queue = TX, .count = 4, .value = 4);
@@ -194,8 +192,8 @@ static void a_frame_without_its_interrupt(struct kunit *test)
 	struct sim_options options = usual;
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(both_rings); i++) {
-		options.features = FEATURES | both_rings[i];
+	for (i = 0; i < ARRAY_SIZE(sim_rings); i++) {
+		options.features = FEATURES | sim_rings[i];
 		plug(test, &options);
 		moves(test);
 		sim_test_wait(false, STAYS_AWAY_MS);

@@ -372,6 +372,26 @@ static inline ssize_t sim_test_read(const char *name, char *text, size_t size)
 	return len;
 }
 
+/**
+ * sim_test_without_config() - a driver refuses a device that it cannot read
+ * @test: the case
+ * @sim: plugged; its driver is taken away, and the next one finds no config space
+ */
+static inline void sim_test_without_config(struct kunit *test, struct sim_device *sim)
+{
+	static struct virtio_config_ops without;
+	const struct virtio_config_ops *with = sim->vdev.config;
+
+	without = *with;
+	without.get = NULL;
+	device_release_driver(&sim->vdev.dev);
+	sim->vdev.config = &without;
+	KUNIT_EXPECT_LE(test, device_attach(&sim->vdev.dev), 0);
+	KUNIT_EXPECT_FALSE(test, sim_test_live(sim));
+	KUNIT_EXPECT_PTR_EQ(test, sim->vdev.dev.driver, NULL);
+	sim->vdev.config = with;
+}
+
 /* What all suites do to a device, and to its driver, once for each kind of it. */
 #include "sim_kunit_lies.h"
 
