@@ -240,8 +240,15 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_itemcollected(item):
-    """Under xdist such a group is what one worker gets."""
-    item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}-{_param(item, 'kernel')}"))
+    """Under xdist such a group is what one worker gets.
+
+    A file on one kernel; of the suites that drive a module through the simulated device, which
+    take minutes each, those of one module.
+    """
+    group = f"{item.path.stem}-{_param(item, 'kernel')}"
+    if item.get_closest_marker("on_simdev"):
+        group += "-" + _param(item, "module").partition("_")[0]
+    item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.hookimpl(tryfirst=True)
