@@ -83,7 +83,7 @@ static void restores_without_memory(struct kunit *test, const struct sim_options
 			KUNIT_EXPECT_EQ(test, move(&end, sent, BYTES, true), BYTES);
 		}
 		sim_test_unplug(test, sweep.nth & 1);
-		sim_test_close(end.file);
+		close_end(&end);
 	}
 	/* The last one had all that it wanted. */
 	KUNIT_EXPECT_EQ(test, err, 0);
@@ -129,7 +129,7 @@ static void each_failing_allocation_of_a_write_is_told(struct kunit *test)
 	}
 	KUNIT_EXPECT_GT(test, told, 0);
 	data_moves(test, &end);
-	sim_test_close(end.file);
+	close_end(&end);
 }
 
 static struct kunit_case console_alloc_cases[] = {

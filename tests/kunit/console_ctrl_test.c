@@ -53,7 +53,7 @@ static void messages_of_nonsense_are_counted_and_change_nothing(struct kunit *te
 	KUNIT_EXPECT_TRUE(test, ctrl_counts(test, sim, "messages_bad", bad));
 	KUNIT_EXPECT_TRUE(test, ctrl_counts(test, sim, "messages_unknown_port", unknown));
 	data_moves(test, &end);
-	sim_test_close(end.file);
+	close_end(&end);
 }
 
 /* What a name becomes in sysfs; NULL is no file. */
@@ -93,7 +93,7 @@ static void names_of_any_bytes_are_file_names(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(names); i++) {
 		/* This waits for the host's PORT_OPEN, which comes behind the name. */
 		end = open_end(test, sim, i + 1);
-		sim_test_close(end.file);
+		close_end(&end);
 		snprintf(path, sizeof(path), "sys/class/virtio-ports-rh/vport%dp%u/name",
 			 sim->vdev.index, i + 1);
 		end.file = sim_test_open(path, O_RDONLY);
@@ -248,7 +248,7 @@ static void a_lost_interrupt_delays_messages_and_no_more(struct kunit *test)
 	act(test, sim, SIM_CONSOLE_HOSTOPEN, ON(PORT, 1));
 	is_connected(test, &end);
 	data_moves(test, &end);
-	sim_test_close(end.file);
+	close_end(&end);
 }
 
 /* Devices that do not speak */
@@ -310,7 +310,7 @@ static void a_port_that_is_not_answered_for_is_closed(struct kunit *test)
 	returns(test, 100);
 	KUNIT_EXPECT_TRUE(test, sim_test_wait(state(sim, PORT).output == 100, SOON_MS));
 	data_moves(test, &end);
-	sim_test_close(end.file);
+	close_end(&end);
 	both_work(test, sim);
 }
 
@@ -328,7 +328,7 @@ static void what_we_say_waits_for_a_device_that_does_not_listen(struct kunit *te
 	KUNIT_EXPECT_TRUE(test, has_slots(test, sim, 16));
 	sim_tell(test, sim, .op = SIM_HOLD, .queue = CTRL_TX, .count = 1000);
 	for (i = 0; i < ARRAY_SIZE(end); i++)
-		sim_test_close(end[i].file);
+		close_end(&end[i]);
 	KUNIT_EXPECT_EQ(test, counter(test, sim, "control", "slots_free"), 0);
 	KUNIT_EXPECT_TRUE(test, sim_test_wait(!state(sim, 16).guest_open, SOON_MS));
 	KUNIT_EXPECT_TRUE(test, state(sim, 17).guest_open);
@@ -345,7 +345,7 @@ static void what_we_say_waits_for_a_device_that_does_not_listen(struct kunit *te
 	KUNIT_EXPECT_TRUE(test, has_slots(test, sim, 16));
 	KUNIT_EXPECT_TRUE(test, sim_test_wait(state(sim, 30).output == 100, SOON_MS));
 	data_moves(test, &end[29]);
-	sim_test_close(end[29].file);
+	close_end(&end[29]);
 	both_work(test, sim);
 }
 
@@ -359,13 +359,13 @@ static void messages_that_are_never_used_cost_their_slots(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, has_slots(test, sim, 16));
 	sim_tell(test, sim, .op = SIM_DROP, .queue = CTRL_TX, .count = 16);
 	for (i = 1; i <= 8; i++) {
-		sim_test_close(end.file);
+		close_end(&end);
 		end = open_end(test, sim, PORT);
 		KUNIT_EXPECT_EQ(test, counter(test, sim, "control", "slots_free"), 16 - 2 * i);
 	}
 	sim_test_applied(test, sim);
 	data_moves(test, &end);
-	sim_test_close(end.file);
+	close_end(&end);
 	msleep(50);
 	KUNIT_EXPECT_TRUE(test, state(sim, PORT).guest_open);
 	data_moves_at(test, sim, CONSOLE);

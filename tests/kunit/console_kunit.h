@@ -52,6 +52,9 @@
 static u8 sent[BYTES] __maybe_unused;
 static u8 got[BYTES] __maybe_unused;
 
+/* Of ends that are open; a case that has failed leaves them to console_test_exit(). */
+static struct file *opened[40];
+
 /**
  * struct end - the guest's end of a port
  * @sim: the device, which has the other one
@@ -195,6 +198,16 @@ static inline struct tty_struct *tty_of(const struct end *end)
 	return private->tty;
 }
 
+static inline void close_end(const struct end *end)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(opened); i++)
+		if (opened[i] == end->file)
+			opened[i] = NULL;
+	sim_test_close(end->file);
+}
+
 static inline void end_path(const struct end *end, char *path, size_t size)
 {
 	if (end->id == CONSOLE)
@@ -208,11 +221,16 @@ static inline struct end open_as(struct kunit *test, struct sim_device *sim, u32
 				 const char *path)
 {
 	struct end end = { .sim = sim, .id = id };
+	unsigned int i;
 
+	for (i = 0; i < ARRAY_SIZE(opened) && opened[i]; i++)
+		;
+	KUNIT_ASSERT_LT(test, i, ARRAY_SIZE(opened));
 	/* The device has to name its ports first, and devtmpfs has a thread of its own. */
 	sim_test_wait(!IS_ERR(end.file = sim_test_open(path, O_RDWR | O_NONBLOCK | O_NOCTTY)),
 		      SOON_MS);
 	KUNIT_ASSERT_FALSE_MSG(test, IS_ERR(end.file), "%s", path);
+	opened[i] = end.file;
 	if (strstr(path, "hvc"))
 		make_raw(tty_of(&end));
 	return end;
@@ -316,7 +334,7 @@ static inline void data_moves_at(struct kunit *test, struct sim_device *sim, u32
 	struct end end = open_end(test, sim, id);
 
 	data_moves(test, &end);
-	sim_test_close(end.file);
+	close_end(&end);
 }
 
 /* A file of a device that has gone. */
@@ -489,10 +507,18 @@ static inline void returns(struct kunit *test, ssize_t ret)
 	KUNIT_EXPECT_EQ(test, result(test, SOON_MS), ret);
 }
 
-/* A test that has failed may have left a program behind. */
+/*
+ * A case that has failed may have left a program behind, and files, which would keep the
+ * device's ports, its terminal and the driver.
+ */
 static inline void console_test_exit(struct kunit *test)
 {
+	unsigned int i;
+
 	KUNIT_EXPECT_TRUE(test, end_program());
+	for (i = 0; i < ARRAY_SIZE(opened); i++)
+		if (opened[i])
+			close_end(&(struct end){ .file = opened[i] });
 	sim_test_exit(test);
 }
 

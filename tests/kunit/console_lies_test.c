@@ -38,7 +38,7 @@ static void a_wrong_used_length_costs_no_other_byte(struct kunit *test)
 		}
 		KUNIT_EXPECT_EQ(test, port_counter(test, &end, "rx_empty_buffers"), 1);
 		KUNIT_EXPECT_EQ(test, port_counter(test, &end, "rx_length_clamped"), 3);
-		sim_test_close(end.file);
+		close_end(&end);
 	}
 }
 
@@ -71,7 +71,7 @@ static void input_is_read_in_the_order_of_used_buffers(struct kunit *test)
 		say(test, &end, "here", 4);
 		hears(test, &end, "here", 4);
 		data_moves(test, &end);
-		sim_test_close(end.file);
+		close_end(&end);
 	}
 }
 
@@ -108,7 +108,7 @@ static void output_is_under_way_until_its_buffer_is_used(struct kunit *test)
 	sim_tell(test, sim, .op = SIM_DROP, .queue = PORT_TX);
 	data_moves(test, &end);
 	KUNIT_EXPECT_TRUE(test, sim_test_wait(in_flight(test, &end) == 1, SOON_MS));
-	sim_test_close(end.file);
+	close_end(&end);
 }
 
 /* A console has one buffer under way: what is written meanwhile goes with the next ones. */
@@ -142,7 +142,7 @@ static void a_console_waits_for_its_buffer(struct kunit *test)
 	sim_test_applied(test, sim);
 	input_moves(test, &end);
 	KUNIT_EXPECT_EQ(test, port_counter(test, &end, "tx_in_flight"), 1);
-	sim_test_close(end.file);
+	close_end(&end);
 	sim_test_unplug(test, false);
 	data_moves_at(test, usual(test), CONSOLE);
 }
@@ -257,8 +257,8 @@ static void ring_lie(struct kunit *test, const struct sim_ring_lie *lie, u64 rin
 	data_moves(test, &console);
 	sim_test_unplug(test, ring != SIM_RING_FEATURES);
 	is_gone(test, &end);
-	sim_test_close(end.file);
-	sim_test_close(console.file);
+	close_end(&end);
+	close_end(&console);
 }
 
 static void a_lie_about_a_port_s_ring_ends_that_way_of_it_and_no_more(struct kunit *test)
@@ -298,7 +298,7 @@ static void who_waits_hears_of_a_broken_ring(struct kunit *test)
 		start(test, &end, wishes[i]);
 		sim_tell(test, sim, .op = SIM_RELEASE, .queue = queue);
 		gives_up(test, -EIO, HUNG_UP);
-		sim_test_close(end.file);
+		close_end(&end);
 	}
 	data_moves_at(test, usual(test), PORT);
 }

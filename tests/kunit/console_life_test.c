@@ -20,7 +20,7 @@ static void a_device_that_asks_for_a_reset_is_used_until_it_goes(struct kunit *t
 	data_moves_at(test, sim, CONSOLE);
 	sim_test_unplug(test, false);
 	is_gone(test, &end);
-	sim_test_close(end.file);
+	close_end(&end);
 	data_moves_at(test, usual(test), PORT);
 }
 
@@ -90,7 +90,7 @@ static void a_device_may_go_at_any_time_of_its_resume(struct kunit *test)
 			KUNIT_EXPECT_EQ(test, put_once(&end, sent, 1), -EIO);
 		sim_test_unplug(test, skip & 1);
 		is_gone(test, &end);
-		sim_test_close(end.file);
+		close_end(&end);
 	} while (gone && skip < 100);
 	kunit_info(test, "%u accesses, %u resumes failed", skip - 1, failed);
 	KUNIT_EXPECT_GT(test, failed, 5);
@@ -133,7 +133,7 @@ static void a_device_that_says_too_early_that_it_is_in_use_is_refused(struct kun
 			data_moves(test, &end);
 		}
 		sim_test_unplug(test, false);
-		sim_test_close(end.file);
+		close_end(&end);
 	}
 	KUNIT_EXPECT_EQ(test, failed, 1);
 	data_moves_at(test, usual(test), PORT);
@@ -161,7 +161,7 @@ static void nobody_waits_for_a_device_that_has_gone(struct kunit *test)
 		sim_test_unplug(test, i & 2);
 		gives_up(test, -ENODEV, EPOLLHUP);
 		is_gone(test, &end);
-		sim_test_close(end.file);
+		close_end(&end);
 	}
 	data_moves_at(test, usual(test), PORT);
 }
@@ -179,7 +179,7 @@ static void an_open_console_is_hung_up(struct kunit *test)
 		sim_test_unplug(test, i);
 		KUNIT_EXPECT_EQ(test, get_once(&end, got, 1), 0);
 		KUNIT_EXPECT_EQ(test, put_once(&end, sent, 1), -EIO);
-		sim_test_close(end.file);
+		close_end(&end);
 	}
 	data_moves_at(test, usual(test), CONSOLE);
 }
@@ -229,8 +229,8 @@ static void a_suspend_keeps_open_ports_and_their_bytes(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, memcmp(got, sent, BYTES), 0);
 		data_moves(test, &console);
 		data_moves(test, &end);
-		sim_test_close(console.file);
-		sim_test_close(end.file);
+		close_end(&console);
+		close_end(&end);
 	}
 }
 
@@ -248,7 +248,7 @@ static void a_console_without_ports_is_suspended(struct kunit *test)
 		restore(test, sim);
 	}
 	data_moves(test, &end);
-	sim_test_close(end.file);
+	close_end(&end);
 }
 
 /* It lies in the ring, as its interrupt was lost. */
@@ -273,7 +273,7 @@ static void a_console_s_input_that_nobody_has_seen_outlives_a_suspend(struct kun
 		hears(test, &end, "unseen", 6);
 		is_connected(test, &end);
 		data_moves(test, &end);
-		sim_test_close(end.file);
+		close_end(&end);
 	}
 }
 
@@ -292,7 +292,7 @@ static void what_a_host_did_not_take_before_a_suspend_is_counted(struct kunit *t
 	restore(test, sim);
 	is_connected(test, &end);
 	data_moves(test, &end);
-	sim_test_close(end.file);
+	close_end(&end);
 }
 
 static void a_device_may_come_back_with_rings_of_another_size(struct kunit *test)
@@ -318,7 +318,7 @@ static void a_device_may_come_back_with_rings_of_another_size(struct kunit *test
 	}
 	data_moves(test, &end);
 	data_moves_at(test, sim, CONSOLE);
-	sim_test_close(end.file);
+	close_end(&end);
 }
 
 /* Suspends that do not end well */
@@ -352,9 +352,9 @@ static void ports_of_a_failed_restore_are_dead_and_hold_up_nobody(struct kunit *
 		sim_test_unplug(test, i == 1);
 		is_gone(test, &end);
 		is_gone(test, &waits);
-		sim_test_close(console.file);
-		sim_test_close(end.file);
-		sim_test_close(waits.file);
+		close_end(&console);
+		close_end(&end);
+		close_end(&waits);
 	}
 	data_moves_at(test, usual(test), PORT);
 	data_moves_at(test, usual(test), CONSOLE);
@@ -383,7 +383,7 @@ static void a_device_may_go_in_its_sleep(struct kunit *test)
 		if (i != 2)
 			gives_up(test, -ENODEV, EPOLLHUP);
 		is_gone(test, &end);
-		sim_test_close(end.file);
+		close_end(&end);
 	}
 	data_moves_at(test, usual(test), PORT);
 }

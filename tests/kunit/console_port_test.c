@@ -40,9 +40,9 @@ static void a_removed_port_is_gone_and_another_takes_its_number(struct kunit *te
 	second = open_end(test, sim, PORT);
 	data_moves(test, &second);
 	is_gone(test, &first);
-	sim_test_close(first.file);
+	close_end(&first);
 	data_moves(test, &second);
-	sim_test_close(second.file);
+	close_end(&second);
 	/* As fast as can be: which of them one has opened, only the name of the last tells. */
 	for (i = 0; i < 20; i++) {
 		act(test, sim, SIM_CONSOLE_REMOVE, PORT);
@@ -70,14 +70,14 @@ static void a_port_is_one_program_s(struct kunit *test)
 		/* A buffer that was begun, and one that was not. */
 		say(test, &end, sent, BYTES);
 		KUNIT_EXPECT_EQ(test, get_once(&end, got, 100), 100);
-		sim_test_close(end.file);
+		close_end(&end);
 		end = open_end(test, sim, PORT);
 		hears_nothing(test, &end);
 		KUNIT_EXPECT_EQ(test, port_counter(test, &end, "bytes_discarded"),
 				i * (BYTES - 100));
 		data_moves(test, &end);
 	}
-	sim_test_close(end.file);
+	close_end(&end);
 }
 
 /*
@@ -114,8 +114,8 @@ static void a_writer_of_a_removed_port_does_not_wait(struct kunit *test)
 						      !port_counter(test, &second, "tx_in_flight"),
 						      SOON_MS));
 		data_moves(test, &second);
-		sim_test_close(first.file);
-		sim_test_close(second.file);
+		close_end(&first);
+		close_end(&second);
 	}
 }
 
@@ -131,7 +131,7 @@ static void a_port_is_removed_once(struct kunit *test)
 		KUNIT_EXPECT_TRUE(test, ctrl_counts(test, sim, "messages_unknown_port", i));
 	}
 	is_gone(test, &end);
-	sim_test_close(end.file);
+	close_end(&end);
 	add_port(test, sim, PORT, NULL, 0);
 	data_moves_at(test, sim, PORT);
 	data_moves_at(test, sim, CONSOLE);
@@ -154,12 +154,12 @@ static void a_removed_console_is_hung_up_and_another_takes_its_place(struct kuni
 		act(test, sim, SIM_CONSOLE_REMOVE, CONSOLE);
 		KUNIT_EXPECT_TRUE(test, sim_test_wait(put_once(&end, sent, 1) == -EIO, SOON_MS));
 		KUNIT_EXPECT_EQ(test, get_once(&end, got, 1), 0);
-		sim_test_close(end.file);
+		close_end(&end);
 		sim_tell(test, sim, .op = SIM_CONSOLE_ADD, .value = CONSOLE, .at = 1);
 		end = open_end(test, sim, CONSOLE);
 		sim_tell(test, sim, .op = SIM_RELEASE, .queue = 1);
 		data_moves(test, &end);
-		sim_test_close(end.file);
+		close_end(&end);
 		data_moves_at(test, sim, PORT);
 	}
 }
@@ -200,10 +200,10 @@ static void an_open_port_may_become_a_console(struct kunit *test)
 		sim_console_send(sim, PORT, VIRTIO_CONSOLE_CONSOLE_PORT, 1, NULL, 0);
 		console = open_as(test, sim, PORT, "dev/hvc1");
 		data_moves(test, &console);
-		sim_test_close(end.file);
+		close_end(&end);
 		data_moves(test, &console);
 		KUNIT_EXPECT_TRUE(test, state(sim, PORT).guest_open);
-		sim_test_close(console.file);
+		close_end(&console);
 		data_moves_at(test, sim, CONSOLE);
 	}
 }
@@ -254,7 +254,7 @@ static void a_host_that_comes_and_goes_loses_what_it_did_not_hear(struct kunit *
 	KUNIT_EXPECT_EQ(test, put_once(&end, sent, 1), -EAGAIN);
 	act(test, sim, SIM_CONSOLE_HOSTOPEN, ON(PORT, 1));
 	data_moves(test, &end);
-	sim_test_close(end.file);
+	close_end(&end);
 }
 
 /* A host that does not read */
@@ -294,7 +294,7 @@ static void output_waits_for_a_stalled_host(struct kunit *test)
 			KUNIT_EXPECT_EQ(test, i, len);
 		}
 		data_moves(test, &end);
-		sim_test_close(end.file);
+		close_end(&end);
 	}
 }
 
@@ -317,7 +317,7 @@ static void a_mebibyte_at_most_waits_for_a_host(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, sim_test_wait(state(sim, PORT).output == output, SOON_MS));
 	KUNIT_EXPECT_TRUE(test, vfs_poll(end.file, NULL) & EPOLLOUT);
 	data_moves(test, &end);
-	sim_test_close(end.file);
+	close_end(&end);
 }
 
 static struct kunit_case console_port_cases[] = {

@@ -100,7 +100,7 @@ static void interrupts_at_odd_times_do_nothing(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, sim_test_restore(sim), 0);
 	is_connected(test, &end);
 	data_moves(test, &end);
-	sim_test_close(end.file);
+	close_end(&end);
 }
 
 static void a_lost_interrupt_delays_and_no_more(struct kunit *test)
@@ -116,7 +116,7 @@ static void a_lost_interrupt_delays_and_no_more(struct kunit *test)
 	act(test, sim, SIM_IRQ, 0);
 	returns(test, 5);
 	KUNIT_EXPECT_EQ(test, memcmp(got, "slept", 5), 0);
-	sim_test_close(end.file);
+	close_end(&end);
 }
 
 /* Who waits for room is woken by the next interrupt, or by who sees that there is some. */
@@ -147,7 +147,7 @@ static void a_lost_interrupt_of_a_writer_delays_and_no_more(struct kunit *test)
 						      SOON_MS));
 	}
 	data_moves(test, &end);
-	sim_test_close(end.file);
+	close_end(&end);
 }
 
 static void a_number_of_ports_that_cannot_be_is_refused(struct kunit *test)
@@ -198,7 +198,7 @@ static void a_size_reaches_the_terminal(struct kunit *test)
 	/* A size is set by a work of hvc's. */
 	msleep(100);
 	KUNIT_EXPECT_TRUE(test, has_size(&end, 0xffff, 1));
-	sim_test_close(end.file);
+	close_end(&end);
 
 	sim = make(test, SIZE | SIM_RING_FEATURES, 64, 1);
 	plug(test, sim);
@@ -210,7 +210,7 @@ static void a_size_reaches_the_terminal(struct kunit *test)
 	act(test, sim, SIM_CONSOLE_SIZE, 132 | 50 << 16);
 	KUNIT_EXPECT_TRUE(test, has_size(&end, 132, 50));
 	data_moves(test, &end);
-	sim_test_close(end.file);
+	close_end(&end);
 }
 
 static struct kunit_case console_ring_cases[] = {

@@ -45,9 +45,9 @@ static void what_went_during_a_suspend_is_gone_after_it(struct kunit *test)
 	data_moves_at(test, sim, 2);
 	is_gone(test, &goes);
 	data_moves(test, &stays);
-	sim_test_close(stays.file);
-	sim_test_close(goes.file);
-	sim_test_close(shuts.file);
+	close_end(&stays);
+	close_end(&goes);
+	close_end(&shuts);
 }
 
 static void a_port_of_another_name_is_another_port(struct kunit *test)
@@ -84,8 +84,8 @@ static void a_port_of_another_name_is_another_port(struct kunit *test)
 	/* Nobody can tell that this one is new. */
 	is_connected(test, &same);
 	data_moves(test, &same);
-	sim_test_close(old.file);
-	sim_test_close(same.file);
+	close_end(&old);
+	close_end(&same);
 }
 
 /* It takes the greeting, and no port is heard of for a second. */
@@ -104,7 +104,7 @@ static void a_device_that_is_silent_after_a_suspend_has_no_ports(struct kunit *t
 	sim_forget(sim);
 	data_moves_at(test, sim, PORT);
 	data_moves_at(test, sim, CONSOLE);
-	sim_test_close(end.file);
+	close_end(&end);
 }
 
 /* Nothing is heard of any port any more: they stay as they were. */
@@ -127,7 +127,7 @@ static void a_control_ring_that_breaks_after_a_suspend_holds_up_nobody(struct ku
 		hears_nothing(test, &end);
 		sim_test_unplug(test, false);
 		is_gone(test, &end);
-		sim_test_close(end.file);
+		close_end(&end);
 	}
 	data_moves_at(test, usual(test), PORT);
 }
@@ -194,8 +194,8 @@ static void output_goes_though_a_device_takes_no_message(struct kunit *test)
 	is_connected(test, &end);
 	data_moves(test, &console);
 	data_moves(test, &end);
-	sim_test_close(console.file);
-	sim_test_close(end.file);
+	close_end(&console);
+	close_end(&end);
 }
 
 /* Messages about a port, of which none says that its host is there; and no second without. */
@@ -244,7 +244,7 @@ static void output_goes_though_a_device_never_stops_talking(struct kunit *test)
 		act(test, sim, SIM_CONSOLE_HOSTOPEN, ON(PORT, 1));
 		is_connected(test, &end);
 		data_moves(test, &end);
-		sim_test_close(end.file);
+		close_end(&end);
 	}
 	KUNIT_EXPECT_TRUE(test, told);
 }
@@ -270,14 +270,14 @@ static void output_goes_when_a_control_ring_is_found_broken(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, sim_test_wait(sim_test_told(sim, SIM_ID), SOON_MS));
 	waits(test);
 	KUNIT_EXPECT_EQ(test, counter(test, sim, "control", "tx_broken"), 0);
-	sim_test_close(other.file);
+	close_end(&other);
 	returns(test, 100);
 	KUNIT_EXPECT_EQ(test, counter(test, sim, "control", "tx_broken"), 1);
 	/* And not because it was time. */
 	KUNIT_EXPECT_LT(test, jiffies_to_msecs(jiffies - since), END_MS);
 	sim_test_unplug(test, false);
 	is_gone(test, &end);
-	sim_test_close(end.file);
+	close_end(&end);
 	data_moves_at(test, usual(test), PORT);
 }
 
@@ -316,8 +316,8 @@ static void the_console_of_a_dying_kernel_does_not_wait(struct kunit *test)
 	sim_forget(sim);
 	data_moves(test, &console);
 	data_moves(test, &end);
-	sim_test_close(console.file);
-	sim_test_close(end.file);
+	close_end(&console);
+	close_end(&end);
 }
 
 /* The longest that it can be told to wait for a host that takes nothing. */
@@ -361,7 +361,7 @@ static void a_suspend_does_not_wait_for_output_that_waits(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, port_counter(test, &console, "tx_bytes_lost"), 0);
 	is_connected(test, &console);
 	data_moves(test, &console);
-	sim_test_close(console.file);
+	close_end(&console);
 }
 
 static struct kunit_case console_settle_cases[] = {
