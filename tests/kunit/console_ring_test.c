@@ -70,6 +70,80 @@ static void bytes_move_with_every_queue_size(struct kunit *test)
 	sim_test_each_size(test, FEATURES, 1, 1024, odd, ARRAY_SIZE(odd), with);
 }
 
+/* Receive buffers that come back */
+
+/* Of a ring; and input for more than twice as many. */
+#define FEW	4
+#define FLOOD	(10 * BUFFER)
+
+/* Input, and the device has filled all its buffers: for the rest of it there is none. */
+static void flood(struct kunit *test, struct sim_device *sim, u32 id, u16 queue)
+{
+	sim_tell(test, sim, .op = SIM_HOLD, .queue = queue, .count = FEW);
+	sim_tell(test, sim, .op = SIM_CONSOLE_FLOOD, .value = id, .at = FLOOD);
+	sim_test_applied(test, sim);
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(state(sim, id).waiting == FLOOD - FEW * BUFFER,
+					      SOON_MS));
+	sim_tell(test, sim, .op = SIM_RELEASE, .queue = queue);
+}
+
+/* Nothing but the driver's kick tells the device that there is one again. */
+static void input_that_finds_no_buffer_comes_later(struct kunit *test)
+{
+	struct sim_device *sim;
+	size_t at, i, len;
+	struct end end;
+	unsigned int ring;
+	u32 id;
+
+	for (ring = 0; ring < ARRAY_SIZE(sim_rings); ring++) {
+		sim = make(test, FEATURES | sim_rings[ring], FEW, 2);
+		plug(test, sim);
+		for (id = CONSOLE; id <= PORT; id++) {
+			end = open_end(test, sim, id);
+			flood(test, sim, id, id ? PORT_RX : 0);
+			for (at = 0; at < FLOOD; at += len) {
+				len = min_t(size_t, FLOOD - at, BYTES);
+				KUNIT_ASSERT_EQ(test, move(&end, got, len, false), len);
+				for (i = 0; i < len && got[i] == sim_console_flood_byte(at + i);
+				     i++)
+					;
+				KUNIT_EXPECT_EQ(test, i, len);
+			}
+			hears_nothing(test, &end);
+			close_end(&end);
+		}
+	}
+}
+
+/* Nor when the buffers come back because nobody reads. */
+static void input_of_a_port_that_is_closed_is_thrown_away_to_its_end(struct kunit *test)
+{
+	struct sim_device *sim;
+	unsigned int ring;
+	struct end end;
+
+	for (ring = 0; ring < ARRAY_SIZE(sim_rings); ring++) {
+		sim = make(test, FEATURES | sim_rings[ring], FEW, 2);
+		plug(test, sim);
+		end = open_end(test, sim, PORT);
+		/* A word about it would have the device look: none can be said any more. */
+		sim_tell(test, sim, .op = SIM_ID, .queue = CTRL_TX, .value = U16_MAX);
+		sim_console_send(sim, PORT, VIRTIO_CONSOLE_PORT_ADD, 1, NULL, 0);
+		KUNIT_EXPECT_TRUE(test, ctrl_counts(test, sim, "tx_broken", 1));
+		flood(test, sim, PORT, PORT_RX);
+		close_end(&end);
+		KUNIT_EXPECT_TRUE(test, sim_test_wait(!state(sim, PORT).waiting, SOON_MS));
+		KUNIT_EXPECT_TRUE(test, sim_test_wait(port_counter(test, &end, "bytes_discarded")
+						      == FLOOD, SOON_MS));
+		KUNIT_EXPECT_TRUE(test, state(sim, PORT).guest_open);
+		end = open_end(test, sim, PORT);
+		hears_nothing(test, &end);
+		data_moves(test, &end);
+		close_end(&end);
+	}
+}
+
 /* Lies about interrupts, config space and status */
 
 static void interrupts_at_odd_times_do_nothing(struct kunit *test)
@@ -219,6 +293,8 @@ static struct kunit_case console_ring_cases[] = {
 	KUNIT_CASE(bytes_move_with_random_features),
 	KUNIT_CASE(bytes_move_with_kicks_suppressed),
 	KUNIT_CASE(bytes_move_with_every_queue_size),
+	KUNIT_CASE(input_that_finds_no_buffer_comes_later),
+	KUNIT_CASE(input_of_a_port_that_is_closed_is_thrown_away_to_its_end),
 	KUNIT_CASE(interrupts_at_odd_times_do_nothing),
 	KUNIT_CASE(a_lost_interrupt_delays_and_no_more),
 	KUNIT_CASE(a_lost_interrupt_of_a_writer_delays_and_no_more),

@@ -107,6 +107,76 @@ static void a_device_that_is_silent_after_a_suspend_has_no_ports(struct kunit *t
 	close_end(&end);
 }
 
+/* PORT_ADD of so many ports find a buffer, as it is all that there are. */
+#define ROOM	4
+
+static u64 messages_lost(struct sim_device *sim)
+{
+	struct sim_console_stats stats;
+
+	sim_console_stats(sim, &stats);
+	return stats.dropped;
+}
+
+/*
+ * Back again with too few buffers for its messages: the driver does not hear of port ROOM. It
+ * finds the others' with the answer to its greeting, all at once.
+ */
+static void restore_crowded(struct kunit *test, struct sim_device *sim)
+{
+	u64 lost = messages_lost(sim);
+
+	sim->options.queue_size = ROOM;
+	act(test, sim, SIM_CONSOLE_PATIENCE, 0);
+	sim_tell(test, sim, .op = SIM_IRQ_DROP, .queue = CTRL_RX, .count = ROOM);
+	restore(test, sim);
+	sim_test_applied(test, sim);
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(messages_lost(sim) == lost + 1, SOON_MS));
+	act(test, sim, SIM_CONSOLE_PATIENCE, 1);
+}
+
+/* It is asked for each of them, once; in another suspend again, but only if it need be. */
+static void ports_that_a_device_had_no_buffer_to_name_are_asked_for(struct kunit *test)
+{
+	struct sim_device *sim = make(test, FEATURES | SIM_RING_FEATURES, 64, ROOM + 2);
+	struct end unnamed, goes;
+	unsigned int i;
+	u64 asked;
+
+	plug(test, sim);
+	unnamed = open_end(test, sim, ROOM);
+	goes = open_end(test, sim, ROOM + 1);
+	data_moves(test, &unnamed);
+	data_moves(test, &goes);
+	for (i = 0; i < 2; i++) {
+		freeze(test, sim);
+		if (!i)
+			act(test, sim, SIM_CONSOLE_REMOVE, ROOM + 1);
+		asked = state(sim, ROOM + 1).readies;
+		restore_crowded(test, sim);
+		is_connected(test, &unnamed);
+		data_moves(test, &unnamed);
+		/* Silence cannot mean that it has gone: nobody is there, and no more. */
+		KUNIT_EXPECT_TRUE(test, sim_test_wait(vfs_poll(goes.file, NULL) & EPOLLHUP,
+						      SOON_MS));
+		KUNIT_EXPECT_EQ(test, get_once(&goes, got, 1), 0);
+		KUNIT_EXPECT_TRUE(test, sim_test_wait(state(sim, ROOM + 1).readies == asked + 1,
+						      SOON_MS));
+		KUNIT_EXPECT_EQ(test, state(sim, ROOM).readies, i + 2);
+	}
+	freeze(test, sim);
+	act(test, sim, SIM_CONSOLE_REMOVE, ROOM);
+	sim->options.queue_size = 64;
+	restore(test, sim);
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(get_once(&unnamed, got, 1) == -ENODEV &&
+					      get_once(&goes, got, 1) == -ENODEV, SOON_MS));
+	is_gone(test, &unnamed);
+	is_gone(test, &goes);
+	data_moves_at(test, sim, PORT);
+	close_end(&unnamed);
+	close_end(&goes);
+}
+
 /* Nothing is heard of any port any more: they stay as they were. */
 static void a_control_ring_that_breaks_after_a_suspend_holds_up_nobody(struct kunit *test)
 {
@@ -368,6 +438,7 @@ static struct kunit_case console_settle_cases[] = {
 	KUNIT_CASE_SLOW(what_went_during_a_suspend_is_gone_after_it),
 	KUNIT_CASE(a_port_of_another_name_is_another_port),
 	KUNIT_CASE_SLOW(a_device_that_is_silent_after_a_suspend_has_no_ports),
+	KUNIT_CASE_SLOW(ports_that_a_device_had_no_buffer_to_name_are_asked_for),
 	KUNIT_CASE(a_control_ring_that_breaks_after_a_suspend_holds_up_nobody),
 	KUNIT_CASE_SLOW(output_goes_though_a_device_takes_no_message),
 	KUNIT_CASE_SLOW(output_goes_though_a_device_never_stops_talking),
