@@ -321,6 +321,34 @@ static void a_device_may_come_back_with_rings_of_another_size(struct kunit *test
 	close_end(&end);
 }
 
+/* Programs go on meanwhile. */
+static void a_reset_of_the_function_keeps_open_ports(struct kunit *test)
+{
+	struct sim_device *sim = usual(test);
+	struct end end = open_end(test, sim, PORT);
+
+	data_moves(test, &end);
+	say(test, &end, "unread", 6);
+	KUNIT_ASSERT_EQ(test, virtio_device_reset_prepare(&sim->vdev), 0);
+	hears(test, &end, "unread", 6);
+	hears_nothing(test, &end);
+	KUNIT_EXPECT_EQ(test, put_once(&end, sent, 1), -EAGAIN);
+	start(test, &end, READS);
+	KUNIT_ASSERT_EQ(test, virtio_device_reset_done(&sim->vdev), 0);
+	is_connected(test, &end);
+	say(test, &end, "over", 4);
+	returns(test, 4);
+	data_moves(test, &end);
+	data_moves_at(test, sim, CONSOLE);
+
+	/* One that nobody was told of before: the driver has virtqueues that are no more. */
+	KUNIT_EXPECT_EQ(test, virtio_device_reset_done(&sim->vdev), -EBUSY);
+	sim_test_unplug(test, false);
+	is_gone(test, &end);
+	close_end(&end);
+	data_moves_at(test, usual(test), PORT);
+}
+
 /* Suspends that do not end well */
 
 static void ports_of_a_failed_restore_are_dead_and_hold_up_nobody(struct kunit *test)
@@ -401,6 +429,7 @@ static struct kunit_case console_life_cases[] = {
 	KUNIT_CASE(a_console_s_input_that_nobody_has_seen_outlives_a_suspend),
 	KUNIT_CASE(what_a_host_did_not_take_before_a_suspend_is_counted),
 	KUNIT_CASE(a_device_may_come_back_with_rings_of_another_size),
+	KUNIT_CASE(a_reset_of_the_function_keeps_open_ports),
 	KUNIT_CASE(ports_of_a_failed_restore_are_dead_and_hold_up_nobody),
 	KUNIT_CASE(a_device_may_go_in_its_sleep),
 	{}

@@ -257,6 +257,39 @@ static void a_host_that_comes_and_goes_loses_what_it_did_not_hear(struct kunit *
 	close_end(&end);
 }
 
+/* As read() and write() with an address at which there is nothing. */
+static ssize_t move_nowhere(const struct end *end, bool put)
+{
+	void __user *nowhere = (void __user *)8;
+	struct iov_iter iter;
+	struct kiocb kiocb;
+
+	init_sync_kiocb(&kiocb, end->file);
+	iov_iter_ubuf(&iter, put ? ITER_SOURCE : ITER_DEST, nowhere, 100);
+	return put ? end->file->f_op->write_iter(&kiocb, &iter) :
+		     end->file->f_op->read_iter(&kiocb, &iter);
+}
+
+static void memory_that_is_not_there_costs_no_byte(struct kunit *test)
+{
+	struct sim_device *sim = usual(test);
+	struct end end = open_end(test, sim, PORT);
+	u64 output;
+
+	data_moves(test, &end);
+	say(test, &end, "unread", 6);
+	KUNIT_EXPECT_EQ(test, move_nowhere(&end, false), -EFAULT);
+	hears(test, &end, "unread", 6);
+	hears_nothing(test, &end);
+	output = state(sim, PORT).output;
+	KUNIT_EXPECT_EQ(test, move_nowhere(&end, true), -EFAULT);
+	KUNIT_EXPECT_EQ(test, put_once(&end, "p", 1), 1);
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(state(sim, PORT).output == output + 1, SOON_MS));
+	data_moves(test, &end);
+	KUNIT_EXPECT_EQ(test, state(sim, PORT).output, output + 1 + BYTES);
+	close_end(&end);
+}
+
 /* A host that does not read */
 
 static void output_waits_for_a_stalled_host(struct kunit *test)
@@ -329,6 +362,7 @@ static struct kunit_case console_port_cases[] = {
 	KUNIT_CASE(an_open_port_may_become_a_console),
 	KUNIT_CASE(sixty_four_ports_come_work_and_go),
 	KUNIT_CASE(a_host_that_comes_and_goes_loses_what_it_did_not_hear),
+	KUNIT_CASE(memory_that_is_not_there_costs_no_byte),
 	KUNIT_CASE(output_waits_for_a_stalled_host),
 	KUNIT_CASE(a_mebibyte_at_most_waits_for_a_host),
 	{}

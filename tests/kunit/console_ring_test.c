@@ -247,6 +247,47 @@ static void a_number_of_ports_that_cannot_be_is_refused(struct kunit *test)
 	data_moves_at(test, usual(test), PORT);
 }
 
+static void a_queue_that_is_not_to_be_had_refuses_the_device(struct kunit *test)
+{
+	struct sim_device *sim;
+	u16 queue;
+
+	for (queue = 0; queue <= PORT_TX; queue++) {
+		sim = make(test, FEATURES | SIM_RING_FEATURES, 64, 2);
+		sim_tell(test, sim, .op = SIM_VQ_FAIL, .queue = queue,
+			 .value = queue & 1 ? ENOMEM : 0);
+		sim_test_refused(test, sim);
+		KUNIT_EXPECT_EQ(test, sim_test_told(sim, SIM_VQ_FAIL), 1);
+	}
+	data_moves_at(test, usual(test), PORT);
+}
+
+static struct virtio_config_ops without;
+
+/* Nobody can ask it for its ports: it has the one that all have. */
+static void a_device_without_config_space_is_a_console(struct kunit *test)
+{
+	struct sim_device *sim = usual(test);
+	const struct virtio_config_ops *with = sim->vdev.config;
+
+	data_moves_at(test, sim, PORT);
+	device_release_driver(&sim->vdev.dev);
+	without = *with;
+	without.get = NULL;
+	sim->vdev.config = &without;
+	KUNIT_EXPECT_EQ(test, device_attach(&sim->vdev.dev), 1);
+	KUNIT_EXPECT_TRUE(test, sim_test_live(sim));
+	KUNIT_EXPECT_FALSE(test, sim_has(sim, VIRTIO_CONSOLE_F_MULTIPORT));
+	KUNIT_EXPECT_FALSE(test, sim_has(sim, VIRTIO_CONSOLE_F_SIZE));
+	data_moves_at(test, sim, CONSOLE);
+	act(test, sim, SIM_CONFIG_IRQ, 0);
+	data_moves_at(test, sim, CONSOLE);
+	device_release_driver(&sim->vdev.dev);
+	sim->vdev.config = with;
+	KUNIT_EXPECT_EQ(test, device_attach(&sim->vdev.dev), 1);
+	data_moves_at(test, sim, PORT);
+}
+
 static bool has_size(const struct end *end, u16 cols, u16 rows)
 {
 	const struct winsize *size = &tty_of(end)->winsize;
@@ -299,6 +340,8 @@ static struct kunit_case console_ring_cases[] = {
 	KUNIT_CASE(a_lost_interrupt_delays_and_no_more),
 	KUNIT_CASE(a_lost_interrupt_of_a_writer_delays_and_no_more),
 	KUNIT_CASE(a_number_of_ports_that_cannot_be_is_refused),
+	KUNIT_CASE(a_queue_that_is_not_to_be_had_refuses_the_device),
+	KUNIT_CASE(a_device_without_config_space_is_a_console),
 	KUNIT_CASE(a_size_reaches_the_terminal),
 	{}
 };
