@@ -86,14 +86,22 @@ static bool vcon_con_pump(struct vcon_port *port, struct vcon_con *con, bool sub
 	return kick;
 }
 
+/* Microseconds between two looks at a lock that is held, which is free a few looks later. */
+#define VCON_LOCK_US 5
+/* Such looks in a millisecond. */
+#define VCON_LOCK_TRIES (1000 / VCON_LOCK_US)
+
 /*
- * Gets the lock for output. Where the kernel dies, the CPU that holds it may
- * have been stopped: then try for 10 ms, once, and go without. A living holder
- * copies a page and works on the ring, which takes microseconds.
+ * Gets the lock for output. Who holds it may be printing: the core does when the device breaks
+ * the ring's rules. Then he waits for who prints now, which may be us: so the log does not wait
+ * for him without end, but for stall_ms. Where the kernel dies, the CPU that holds the lock may
+ * have been stopped: then try for 10 ms, once, and go without. A living holder copies a page and
+ * works on the ring, which takes microseconds.
  */
-static bool vcon_con_trylock(struct vcon_con *con, struct vcon_tx *tx, unsigned long *flags)
+static bool vcon_con_trylock(struct vcon_con *con, struct vcon_tx *tx, bool tty,
+			     unsigned long *flags)
 {
-	unsigned int tries = READ_ONCE(con->stalled) ? 1 : 2000;
+	unsigned int tries = 1;
 	bool recursion;
 
 	preempt_disable();
@@ -101,26 +109,28 @@ static bool vcon_con_trylock(struct vcon_con *con, struct vcon_tx *tx, unsigned 
 	preempt_enable();
 	if (recursion)
 		return false;
-	if (likely(!oops_in_progress)) {
+	if (tty && likely(!oops_in_progress)) {
 		vcon_tx_lock(tx, flags);
 		__release(&tx->lock);
 		return true;
 	}
+	if (!READ_ONCE(con->stalled))
+		tries = VCON_LOCK_TRIES * (oops_in_progress ? 10 : vcon_stall_ms());
 	for (; tries; tries--) {
 		if (spin_trylock_irqsave(&tx->lock, *flags)) {
 			WRITE_ONCE(tx->owner, smp_processor_id());
 			__release(&tx->lock);
 			return true;
 		}
-		udelay(5);
+		udelay(VCON_LOCK_US);
 	}
 	WRITE_ONCE(con->stalled, true);
 	return false;
 }
 
 /* sparse follows a lock that may not be had only where it is taken in the condition. */
-#define vcon_con_lock_tx(con, tx, flags) \
-	(vcon_con_trylock(con, tx, flags) ? ({ __acquire(&(tx)->lock); true; }) : false)
+#define vcon_con_lock_tx(con, tx, tty, flags) \
+	(vcon_con_trylock(con, tx, tty, flags) ? ({ __acquire(&(tx)->lock); true; }) : false)
 
 /**
  * vcon_con_write() - write to a console
@@ -143,7 +153,7 @@ size_t vcon_con_write(struct vcon_port *port, struct vcon_con *con, const u8 *fr
 	size_t done;
 	bool kick;
 
-	if (!vcon_con_lock_tx(con, tx, &flags))
+	if (!vcon_con_lock_tx(con, tx, tty, &flags))
 		return 0;
 	kick = vcon_con_pump(port, con, false);
 	done = vcon_con_append(con, from, count);
@@ -169,7 +179,7 @@ void vcon_con_flush(struct vcon_port *port, struct vcon_con *con)
 	unsigned long flags;
 	bool kick;
 
-	if (!vcon_con_lock_tx(con, tx, &flags))
+	if (!vcon_con_lock_tx(con, tx, false, &flags))
 		return;
 	kick = vcon_con_pump(port, con, true);
 	vcon_tx_unlock_notify(tx, flags, kick);
@@ -197,7 +207,7 @@ bool vcon_con_wait(struct vcon_port *port, struct vcon_con *con, bool drain)
 	bool kick;
 
 	for (;;) {
-		if (!vcon_con_lock_tx(con, tx, &flags))
+		if (!vcon_con_lock_tx(con, tx, false, &flags))
 			return false;
 		kick = vcon_con_pump(port, con, true);
 		done = drain ? !tx->in_flight && list_empty(&con->queue) : con->nr_free;
@@ -228,7 +238,7 @@ void vcon_con_drop(struct vcon_port *port, struct vcon_con *con, size_t bytes)
 	struct vcon_tx *tx = &port->tx;
 	unsigned long flags;
 
-	if (!vcon_con_lock_tx(con, tx, &flags))
+	if (!vcon_con_lock_tx(con, tx, false, &flags))
 		return;
 	tx->lost += bytes;
 	vcon_tx_unlock(tx, flags);

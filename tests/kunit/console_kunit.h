@@ -528,6 +528,19 @@ static inline void gives_up(struct kunit *test, ssize_t err, __poll_t events)
 	returns(test, program->wish == POLLS ? (__force ssize_t)events : err);
 }
 
+/* For so long the log, and a suspend, wait for a host that takes nothing: as it is, and at most. */
+#define STALL		"sys/module/virtio_console_rh/parameters/stall_ms"
+#define USUAL_STALL_MS	200
+#define STALL_MS	2000
+
+static inline void set_stall(struct kunit *test, unsigned int ms)
+{
+	char text[16];
+	int len = snprintf(text, sizeof(text), "%u", ms);
+
+	KUNIT_EXPECT_EQ(test, sim_test_write(test, STALL, text), len);
+}
+
 /* Suspend */
 
 static inline void freeze(struct kunit *test, struct sim_device *sim)

@@ -390,16 +390,6 @@ static void the_console_of_a_dying_kernel_does_not_wait(struct kunit *test)
 	close_end(&end);
 }
 
-/* The longest that it can be told to wait for a host that takes nothing. */
-#define STALL_MS	2000
-
-static void set_stall(struct kunit *test, const char *ms)
-{
-	static const char path[] = "sys/module/virtio_console_rh/parameters/stall_ms";
-
-	KUNIT_EXPECT_EQ(test, sim_test_write(test, path, ms), strlen(ms));
-}
-
 /* Nobody would hear any more that it may go. */
 static void a_suspend_does_not_wait_for_output_that_waits(struct kunit *test)
 {
@@ -410,7 +400,7 @@ static void a_suspend_does_not_wait_for_output_that_waits(struct kunit *test)
 
 	data_moves(test, &console);
 	act(test, sim, SIM_CONSOLE_ECHO, ON(CONSOLE, SIM_CONSOLE_RECORD));
-	set_stall(test, __stringify(STALL_MS));
+	set_stall(test, STALL_MS);
 	freeze(test, sim);
 	for (i = 0; i < 3; i++) {
 		hush(test, sim);
@@ -426,7 +416,7 @@ static void a_suspend_does_not_wait_for_output_that_waits(struct kunit *test)
 		freeze(test, sim);
 	}
 	restore(test, sim);
-	set_stall(test, "200");
+	set_stall(test, USUAL_STALL_MS);
 	KUNIT_EXPECT_LT(test, jiffies_to_msecs(quickest), STALL_MS);
 	KUNIT_EXPECT_EQ(test, port_counter(test, &console, "tx_bytes_lost"), 0);
 	is_connected(test, &console);

@@ -34,6 +34,7 @@ EXPECTED = set("""
     console_ctrl_test
     console_lies_test
     console_life_test
+    console_log_test
     console_msg_test
     console_port_test
     console_ring_test
