@@ -8,6 +8,7 @@
 #include <linux/module.h>
 
 #include "balloon_kunit.h"
+#include "virtio_balloon_rh/virtio_balloon_rh.h"
 
 /* Nobody has it, of what the guest had before. */
 static unsigned long free_pages_now(void)
@@ -381,6 +382,79 @@ static void a_reboot_finds_the_device_reset_and_waits_for_no_host(struct kunit *
 	ends(test, false);
 }
 
+/* So long the driver waits for an answer. */
+#define ANSWER_MS	5000
+
+/* Has somebody slept for a moment, to be woken by an answer on that queue? */
+static bool is_waited_for(struct kunit *test, struct sim_device *sim, u16 queue)
+{
+	struct vbal *vb = sim->vdev.priv;
+	wait_queue_head_t *wait = queue == SIM_BALLOON_INFLATE ? &vb->inflate.wait :
+				  queue == SIM_BALLOON_DEFLATE ? &vb->deflate.wait :
+								 &vb->report_wait;
+
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(wq_has_sleeper(wait), SOON_MS));
+	msleep(50);
+	return wq_has_sleeper(wait);
+}
+
+/* From before somebody waits for an answer on a queue to the end of its device, in ms. */
+static unsigned int pulled_out(struct kunit *test, u16 queue)
+{
+	unsigned long start = jiffies;
+	struct sim_device *sim;
+	unsigned int ms;
+
+	if (queue == SIM_BALLOON_REPORTS) {
+		sim = keeps_a_report(test);
+	} else {
+		sim = sim_test_plug(test, &usual);
+		target(test, sim, SOME);
+		KUNIT_EXPECT_TRUE(test, reaches(sim, SOME));
+		keep(sim);
+		start = jiffies;
+		act(test, sim, SIM_HOLD, queue, 100, 0);
+		target(test, sim, queue == SIM_BALLOON_INFLATE ? SOME + FULL : 0);
+	}
+	KUNIT_EXPECT_TRUE(test, is_waited_for(test, sim, queue));
+	sim_test_unplug(test, true);
+	ms = jiffies_to_msecs(jiffies - start);
+	all_are_back(test);
+	return ms;
+}
+
+/* The core breaks its virtqueues and tells nobody. */
+static void who_waits_for_a_device_that_is_pulled_out_is_woken(struct kunit *test)
+{
+	static const u16 queues[] = {
+		SIM_BALLOON_INFLATE, SIM_BALLOON_DEFLATE, SIM_BALLOON_REPORTS,
+	};
+	unsigned int i, tries, ms;
+
+	for (i = 0; i < ARRAY_SIZE(queues); i++) {
+		/* A guest that is very slow may need the time for all else. */
+		for (tries = 0, ms = ANSWER_MS; ms >= ANSWER_MS && tries < 3; tries++)
+			ms = pulled_out(test, queues[i]);
+		kunit_info(test, "queue %u: %u ms", queues[i], ms);
+		KUNIT_EXPECT_LT(test, ms, ANSWER_MS);
+	}
+	pages_move(test, sim_test_plug(test, &usual));
+}
+
+static void a_queue_that_is_not_to_be_had_refuses_the_device(struct kunit *test)
+{
+	struct sim_device *sim;
+	u16 queue;
+
+	for (queue = 0; queue < SIM_BALLOON_ROLES; queue++) {
+		sim = sim_test_make(test, &reporting);
+		act(test, sim, SIM_VQ_FAIL, queue, 1, queue & 1 ? ENOMEM : 0);
+		sim_test_refused(test, sim);
+		KUNIT_EXPECT_EQ(test, sim_test_told(sim, SIM_VQ_FAIL), 1);
+	}
+	pages_move(test, sim_test_plug(test, &usual));
+}
+
 static void a_reset_of_the_function_keeps_the_target(struct kunit *test)
 {
 	struct sim_device *sim = sim_test_plug(test, &usual);
@@ -461,6 +535,8 @@ static struct kunit_case balloon_life_cases[] = {
 	KUNIT_CASE_SLOW(a_host_that_keeps_a_report_cannot_hold_up_a_suspend),
 	KUNIT_CASE(a_second_device_gets_no_reports_and_works),
 	KUNIT_CASE_SLOW(a_reboot_finds_the_device_reset_and_waits_for_no_host),
+	KUNIT_CASE_SLOW(who_waits_for_a_device_that_is_pulled_out_is_woken),
+	KUNIT_CASE(a_queue_that_is_not_to_be_had_refuses_the_device),
 	KUNIT_CASE_SLOW(a_reset_of_the_function_keeps_the_target),
 	KUNIT_CASE(a_device_without_config_space_is_refused),
 	KUNIT_CASE(every_file_says_what_it_is_named_for),
