@@ -226,6 +226,25 @@ static inline void data_moves(struct kunit *test, struct sim_device *sim)
 	io_end(&io);
 }
 
+/*
+ * A disk whose cache was switched off, opened as IO and suspended. Its device has the cache on
+ * again, as a reset may bring it back.
+ */
+static inline struct sim_device *suspended_without_cache(struct kunit *test, struct io *io)
+{
+	struct sim_device *sim = sim_test_plug(test, &usual);
+	char path[64];
+	u8 wce = 1;
+
+	io_begin(test, sim, io);
+	attribute(test, sim, "cache_type", path);
+	KUNIT_EXPECT_GT(test, sim_test_write(test, path, "write through"), 0);
+	KUNIT_EXPECT_EQ(test, device_wce(sim), 0);
+	KUNIT_ASSERT_EQ(test, sim_test_freeze(sim), 0);
+	sim_config_write(sim, offsetof(struct virtio_blk_config, wce), &wce, sizeof(wce), false);
+	return sim;
+}
+
 /* Many at a time */
 
 /* Sectors that they read: far from each other, so that nobody merges them, and from SECTOR. */

@@ -306,19 +306,12 @@ static void a_device_that_keeps_its_cache_gets_flushes(struct kunit *test)
 /* After a suspend it caches, and the block layer would not flush: data could be lost. */
 static void a_device_that_caches_after_a_suspend_is_given_up(struct kunit *test)
 {
-	struct sim_device *sim = sim_test_plug(test, &usual);
+	struct io io;
+	struct sim_device *sim = suspended_without_cache(test, &io);
 	const struct virtio_config_ops *before;
 	struct flight flight;
-	char path[64];
-	struct io io;
-	u8 wce = 1;
 
-	io_begin(test, sim, &io);
-	attribute(test, sim, "cache_type", path);
-	KUNIT_EXPECT_GT(test, sim_test_write(test, path, "write through"), 0);
-	KUNIT_ASSERT_EQ(test, sim_test_freeze(sim), 0);
 	take_off(test, sim, &flight, &io, 4);
-	sim_config_write(sim, offsetof(struct virtio_blk_config, wce), &wce, sizeof(wce), false);
 	before = make_deaf(sim);
 	KUNIT_EXPECT_EQ(test, sim_test_restore(sim), -EIO);
 	sim->vdev.config = before;

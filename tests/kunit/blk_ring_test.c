@@ -379,23 +379,14 @@ static void a_suspend_keeps_requests(struct kunit *test)
 /* What the disk may not lose: its size, its requests, that no cache is behind it. */
 static void a_device_may_be_another_after_a_suspend(struct kunit *test)
 {
-	struct sim_device *sim = sim_test_plug(test, &usual);
+	struct io io;
+	struct sim_device *sim = suspended_without_cache(test, &io);
 	__le64 sectors = cpu_to_le64(0x1000);
 	struct flight flight;
-	char path[64];
-	struct io io;
-	u8 wce = 1;
-
-	io_begin(test, sim, &io);
-	attribute(test, sim, "cache_type", path);
-	KUNIT_EXPECT_GT(test, sim_test_write(test, path, "write through"), 0);
-	KUNIT_EXPECT_EQ(test, device_wce(sim), 0);
 
 	/* Smaller in all respects, as far as it goes, and with its own cache mode. */
-	KUNIT_ASSERT_EQ(test, sim_test_freeze(sim), 0);
 	sim->options.queue_size = 128;
 	sim_config_write(sim, 0, &sectors, sizeof(sectors), false);
-	sim_config_write(sim, offsetof(struct virtio_blk_config, wce), &wce, sizeof(wce), false);
 	KUNIT_ASSERT_EQ(test, sim_test_restore(sim), 0);
 	KUNIT_EXPECT_EQ(test, device_wce(sim), 0);
 	KUNIT_EXPECT_TRUE(test, sim_test_wait(size_of(&io) == 0x1000, SOON_MS));
