@@ -39,6 +39,7 @@ EXPECTED = set("""
     console_port_test
     console_ring_test
     console_settle_test
+    net_alloc_test
     net_ctrl_test
     net_hdr_test
     net_life_test
