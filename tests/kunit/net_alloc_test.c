@@ -44,7 +44,6 @@ static void each_allocation_of_probe(struct kunit *test)
 /* A queue without buffers asks for them again, by itself. */
 static void each_allocation_of_open(struct kunit *test)
 {
-	static const u64 rings[] = { SIM_RING_FEATURES, SIM_PACKED_FEATURES };
 	struct sim_options options = usual;
 	struct sim_sweep sweep;
 	struct net_device *dev;
@@ -52,8 +51,8 @@ static void each_allocation_of_open(struct kunit *test)
 	int err;
 
 	options.queue_size = 64;
-	for (i = 0; i < ARRAY_SIZE(rings); i++) {
-		options.features = FEATURES | rings[i];
+	for (i = 0; i < ARRAY_SIZE(sim_rings); i++) {
+		options.features = FEATURES | sim_rings[i];
 		sweep = (struct sim_sweep){};
 		while (sim_sweep_next(test, &sweep)) {
 			dev = plug_closed(test, &options);
@@ -267,14 +266,13 @@ static void each_allocation_of_a_change_of_pairs(struct kunit *test)
 
 static void each_allocation_of_a_change_of_rings(struct kunit *test)
 {
-	static const u64 rings[] = { SIM_RING_FEATURES, SIM_PACKED_FEATURES };
 	struct sim_options options = usual;
 	unsigned int i, refused, mended;
 	struct sim_sweep sweep;
 	int err;
 
-	for (i = 0; i < ARRAY_SIZE(rings); i++) {
-		options.features = FEATURES | rings[i];
+	for (i = 0; i < ARRAY_SIZE(sim_rings); i++) {
+		options.features = FEATURES | sim_rings[i];
 		plug(test, &options);
 		be_quiet();
 		sweep = (struct sim_sweep){};
@@ -422,14 +420,13 @@ static void each_allocation_of_the_receive_filters(struct kunit *test)
 
 static void each_allocation_of_a_restore(struct kunit *test)
 {
-	static const u64 rings[] = { SIM_RING_FEATURES, SIM_PACKED_FEATURES };
 	struct sim_options options = usual;
 	unsigned int i, refused, mended;
 	struct sim_sweep sweep;
 	int err;
 
-	for (i = 0; i < ARRAY_SIZE(rings); i++) {
-		options.features = FEATURES | rings[i];
+	for (i = 0; i < ARRAY_SIZE(sim_rings); i++) {
+		options.features = FEATURES | sim_rings[i];
 		plug(test, &options);
 		KUNIT_EXPECT_EQ(test, set_rings(64, 64), 0);
 		sweep = (struct sim_sweep){};
