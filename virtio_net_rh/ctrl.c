@@ -25,6 +25,14 @@
 #define VNET_CTRL_PAUSE_MIN_US	20
 #define VNET_CTRL_PAUSE_MAX_US	5000
 
+/*
+ * Whatever a device is told again after a reset, while rtnl is held: nothing more is sent when
+ * that has taken as long as this many commands that are answered at the last moment. Who waits
+ * for rtnl is reported as hung after 120 s, and the last command may take its whole time.
+ */
+#define VNET_REPLAY_COMMANDS	4
+#define VNET_REPLAY_MAX_MS	110000U
+
 /* What no device answers: the specification knows 0 and 1. */
 #define VNET_CTRL_NO_ANSWER	0xff
 
@@ -241,6 +249,29 @@ static bool silent(int err)
 	return err == -ETIMEDOUT || err == -EBUSY;
 }
 
+/* When to stop telling everything again. */
+static ktime_t replay_end(void)
+{
+	unsigned int timeout = vnet_cvq_timeout_ms();
+
+	return ktime_add_ms(ktime_get(), min(VNET_REPLAY_COMMANDS * timeout,
+					     VNET_REPLAY_MAX_MS - timeout));
+}
+
+/*
+ * Why the next command of a replay is not sent, or 0. @last is what the one before ended
+ * with; a host that answers each of them at the last moment is silent after @end.
+ */
+static int unsent(struct vnet *vn, int last, ktime_t end)
+{
+	if (silent(last))
+		return last;
+	if (ktime_before(ktime_get(), end))
+		return 0;
+	atomic_inc(&vn->ctrl.timeouts);
+	return -ETIMEDOUT;
+}
+
 /* Sends a command whose arguments are @len bytes at @data. */
 static int command(struct vnet *vn, u8 class, u8 cmd, const void *data, size_t len)
 {
@@ -424,18 +455,14 @@ out:
 	return ret;
 }
 
-/*
- * One line for all that fail: there can be 4096 of them. After a command that nobody has
- * answered, @last, they fail unsent.
- */
-static void replay_vlans(struct vnet *vn, int last)
+/* One line for all that fail, sent or unsent(): there can be 4096 of them. */
+static void replay_vlans(struct vnet *vn, int last, ktime_t end)
 {
 	unsigned int vid, failed = 0, first = 0;
 	int err = 0;
 
 	for_each_set_bit(vid, vn->vlans, VLAN_N_VID) {
-		if (!silent(last))
-			last = vnet_ctrl_vlan(vn, vid, true);
+		last = unsent(vn, last, end) ?: vnet_ctrl_vlan(vn, vid, true);
 		if (last && !failed++) {
 			first = vid;
 			err = last;
@@ -455,12 +482,14 @@ static void replay_vlans(struct vnet *vn, int last)
  * own work.
  *
  * Context: process context; rtnl, or before the interface is registered. Nothing is
- * sent after a command that was not answered in time.
+ * sent after a command that was not answered in time, nor after the time that all of
+ * them have together, four times cvq_timeout_ms.
  */
 void vnet_ctrl_replay(struct vnet *vn)
 {
 	struct virtio_device *vdev = vn->vdev;
 	struct net_device *dev = vn->dev;
+	ktime_t end = replay_end();
 	int err = 0;
 
 	if (vn->pairs > 1) {
@@ -472,18 +501,18 @@ void vnet_ctrl_replay(struct vnet *vn)
 		}
 	}
 	if (dev->addr_assign_type != NET_ADDR_PERM) {
-		err = silent(err) ? err : vnet_ctrl_set_mac(vn, dev->dev_addr);
+		err = unsent(vn, err, end) ?: vnet_ctrl_set_mac(vn, dev->dev_addr);
 		if (err)
 			dev_warn(&vdev->dev, "the device did not take MAC address %pM: %d\n",
 				 dev->dev_addr, err);
 	}
 	if (vn->offloads != (vdev->features & VNET_GUEST_OFFLOADS)) {
-		err = silent(err) ? err : vnet_ctrl_set_offloads(vn, vn->offloads);
+		err = unsent(vn, err, end) ?: vnet_ctrl_set_offloads(vn, vn->offloads);
 		if (err)
 			dev_warn(&vdev->dev, "the device did not turn off receive offloads: %d\n",
 				 err);
 	}
-	replay_vlans(vn, err);
+	replay_vlans(vn, err, end);
 }
 
 /**

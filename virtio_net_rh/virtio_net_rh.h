@@ -222,7 +222,7 @@ struct vnet_ctrl_slot {
  * @slot: VNET_CTRL_SLOTS commands; freed only when the device has been reset
  * @commands: sent so far
  * @failed: answered with an error, or the virtqueue broke
- * @timeouts: not answered in time
+ * @timeouts: not answered in time; a replay that took too long is one
  * @late: answered after the timeout
  * @broken_told: the user has been told that @vq is broken
  */
