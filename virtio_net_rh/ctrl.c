@@ -516,6 +516,22 @@ void vnet_ctrl_replay(struct vnet *vn)
 }
 
 /**
+ * vnet_ctrl_reap_late() - look for answers that nobody waits for any more
+ * @vn: device
+ *
+ * The control virtqueue has no interrupts, and the next command may be far away: who reads
+ * the counters looks.
+ *
+ * Context: process context.
+ */
+void vnet_ctrl_reap_late(struct vnet *vn)
+{
+	spin_lock(&vn->ctrl.lock);
+	reap(&vn->ctrl);
+	spin_unlock(&vn->ctrl.lock);
+}
+
+/**
  * vnet_ctrl_attach() - begin to accept commands
  * @vn: device
  * @vq: its control virtqueue

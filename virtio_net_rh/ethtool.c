@@ -193,6 +193,7 @@ static void vnet_get_ethtool_stats(struct net_device *dev, struct ethtool_stats 
 
 	if (VRH_NET_STAT_TOTALS)
 		data = put_totals(vn, data);
+	vnet_ctrl_reap_late(vn);
 	*data++ = atomic_read(&vn->ctrl.commands);
 	*data++ = atomic_read(&vn->ctrl.failed);
 	*data++ = atomic_read(&vn->ctrl.timeouts);

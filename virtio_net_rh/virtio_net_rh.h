@@ -393,6 +393,7 @@ int vnet_ctrl_set_offloads(struct vnet *vn, u64 offloads);
 int vnet_ctrl_announce_ack(struct vnet *vn);
 int vnet_ctrl_rx_mode(struct vnet *vn);
 void vnet_ctrl_replay(struct vnet *vn);
+void vnet_ctrl_reap_late(struct vnet *vn);
 
 /* ethtool.c */
 extern const struct ethtool_ops vnet_ethtool_ops;
