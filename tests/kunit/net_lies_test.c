@@ -221,6 +221,74 @@ static void num_buffers_without_mergeable_buffers(struct kunit *test)
 	moves(test);
 }
 
+/* The first piece is too long to be one: what belongs to it goes with it, and no more. */
+static void a_first_piece_that_is_too_long(struct kunit *test)
+{
+	struct sim_options options = usual;
+
+	options.features &= ~BIT_ULL(VIRTIO_NET_F_MTU);
+	plug(test, &options);
+	KUNIT_EXPECT_GT(test, buffers_of(test, 9000), 2);
+	act(test, &near, .op = SIM_LEN, .queue = RX, .value = SZ_8K);
+	draw(&near, 9000);
+	KUNIT_EXPECT_EQ(test, sim_net_inject(near.sim, RX, NULL, frame, 9000), 0);
+	counted(test, "rx_too_long", 1);
+	sim_test_applied(test, near.sim);
+	moves(test);
+	KUNIT_EXPECT_EQ(test, counter(&near, "rx_drops"), 1);
+
+	/* It is the last that came: what is to follow is not there. */
+	act(test, &near, .op = SIM_LEN, .queue = RX, .value = SZ_8K);
+	draw(&near, 200);
+	KUNIT_EXPECT_EQ(test, inject_as(&(struct lie){ "too long, of three" }, 200, 3), 0);
+	counted(test, "rx_too_long", 2);
+	moves(test);
+	KUNIT_EXPECT_EQ(test, counter(&near, "rx_drops"), 2);
+}
+
+/* The device may not have heard yet that a pair is not in use; RPS warns of such a queue. */
+static void a_queue_that_is_not_in_use_receives(struct kunit *test)
+{
+	struct sk_buff *skb;
+
+	plug(test, &usual);
+	draw(&near, 300);
+	KUNIT_EXPECT_EQ(test, sim_net_inject(near.sim, CTRL - 2, NULL, frame, 300), 0);
+	skb = next_frame(&near, COMES_MS);
+	KUNIT_EXPECT_TRUE(test, skb && is_frame(skb, 300));
+	KUNIT_EXPECT_TRUE(test, skb && skb_rx_queue_recorded(skb));
+	KUNIT_EXPECT_EQ(test, skb ? skb_get_rx_queue(skb) : 0, PAIRS - 1);
+	kfree_skb(skb);
+
+	KUNIT_EXPECT_EQ(test, set_channels(1), 0);
+	KUNIT_EXPECT_EQ(test, sim_net_inject(near.sim, CTRL - 2, NULL, frame, 300), 0);
+	skb = next_frame(&near, COMES_MS);
+	KUNIT_EXPECT_TRUE(test, skb && is_frame(skb, 300));
+	KUNIT_EXPECT_FALSE(test, skb && skb_rx_queue_recorded(skb));
+	kfree_skb(skb);
+	moves(test);
+}
+
+/* Without MRG_RXBUF a packet has one buffer: it has room for the largest that may come. */
+static void single_buffers_for_a_large_mtu(struct kunit *test)
+{
+	struct sim_options options = usual;
+	struct sim_device *sim;
+
+	unplug(test, false);
+	options.features &= ~BIT_ULL(VIRTIO_NET_F_MRG_RXBUF);
+	sim = sim_test_make(test, &options);
+	sim_tell(test, sim, .op = SIM_NET_MTU, .value = 3000);
+	KUNIT_ASSERT_EQ(test, sim_plug(sim), 0);
+	KUNIT_ASSERT_TRUE(test, sim_test_live(sim));
+	port_open(test, &near, sim);
+	KUNIT_EXPECT_EQ(test, near.dev->mtu, 3000);
+	draw(&near, 3000 + ETH_HLEN);
+	KUNIT_EXPECT_EQ(test, send(&near, 0, 3000 + ETH_HLEN), NETDEV_TX_OK);
+	KUNIT_EXPECT_TRUE(test, comes(&near, 3000 + ETH_HLEN));
+	moves(test);
+}
+
 /* Segments that a device has put together itself: the driver looks for their headers. */
 static void segments_without_a_checksum(struct kunit *test)
 {
@@ -473,6 +541,9 @@ static struct kunit_case net_lies_cases[] = {
 	KUNIT_CASE(header_lies_are_counted),
 	KUNIT_CASE(more_buffers_than_num_buffers),
 	KUNIT_CASE(num_buffers_without_mergeable_buffers),
+	KUNIT_CASE(a_first_piece_that_is_too_long),
+	KUNIT_CASE(a_queue_that_is_not_in_use_receives),
+	KUNIT_CASE(single_buffers_for_a_large_mtu),
 	KUNIT_CASE(segments_without_a_checksum),
 	KUNIT_CASE(offloads_not_negotiated_are_refused),
 	KUNIT_CASE(link_follows_the_device),
