@@ -266,6 +266,84 @@ static void a_full_queue_without_its_interrupt(struct kunit *test)
 	moves(test);
 }
 
+/* Nobody looks at a queue that is full; the watchdog finds that it has broken meanwhile. */
+static void a_full_queue_that_breaks(struct kunit *test)
+{
+	struct sim_options options = usual;
+	struct netdev_queue *txq;
+
+	options.queue_size = 64;
+	plug(test, &options);
+	act(test, &near, .op = SIM_NET_MODE, .value = 0);
+	act(test, &near, .op = SIM_ID, .queue = TX, .value = U32_MAX);
+	txq = fill_in_silence(test);
+	act(test, &near, .op = SIM_IRQ, .queue = TX);
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(!netif_carrier_ok(near.dev), 2 * COMES_MS));
+	KUNIT_EXPECT_TRUE(test, netif_tx_queue_stopped(txq));
+	KUNIT_EXPECT_GE(test, counter(&near, "tx_tx_timeouts"), 1);
+	sim_forget(near.sim);
+	KUNIT_ASSERT_EQ(test, sim_test_freeze(near.sim), 0);
+	KUNIT_ASSERT_EQ(test, sim_test_restore(near.sim), 0);
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(netif_carrier_ok(near.dev), COMES_MS));
+	act(test, &near, .op = SIM_NET_MODE, .value = 1);
+	moves(test);
+}
+
+/* Devices that are bound after this have the parameter. */
+static void transmit_interrupts(struct kunit *test, const char *on)
+{
+	const char *path = "sys/module/virtio_net_rh/parameters/napi_tx";
+
+	KUNIT_EXPECT_EQ(test, sim_test_write(test, path, on), 1);
+}
+
+static void wake_exit(struct kunit *test)
+{
+	net_exit(test);
+	transmit_interrupts(test, "1");
+}
+
+/*
+ * With napi_tx=0 the device need not say when a packet was sent: it is nobody's any more when
+ * it has been handed over. A full queue is woken all the same.
+ */
+static void without_transmit_interrupts(struct kunit *test)
+{
+	struct sim_options options = usual;
+	struct netdev_queue *txq;
+	unsigned int i, n, sent;
+
+	options.queue_size = 64;
+	for (i = 0; i < ARRAY_SIZE(sim_rings); i++) {
+		options.features = FEATURES | sim_rings[i];
+		transmit_interrupts(test, "0");
+		plug(test, &options);
+		transmit_interrupts(test, "1");
+		moves(test);
+		txq = netdev_get_tx_queue(near.dev, 0);
+		act(test, &near, .op = SIM_HOLD, .queue = TX, .count = U32_MAX);
+		send_noted(test, 4);
+		KUNIT_EXPECT_EQ(test, atomic_read(&nr_freed), 4);
+		for (n = 0; n < 4; n++) {
+			KUNIT_EXPECT_EQ(test, freed[n], n);
+			KUNIT_EXPECT_TRUE(test, comes(&near, 600 + 100 * n));
+		}
+		draw(&near, 600);
+		sent = 0;
+		while (sent < 200 && send_within(&near, 0, 600, 0) == NETDEV_TX_OK)
+			sent++;
+		KUNIT_EXPECT_TRUE(test, netif_tx_queue_stopped(txq));
+		KUNIT_EXPECT_GT(test, sent, 0);
+		KUNIT_EXPECT_LE(test, sent, 60);
+		sim_forget(near.sim);
+		KUNIT_EXPECT_TRUE(test, sim_test_wait(!netif_tx_queue_stopped(txq), COMES_MS));
+		for (n = 0; n < sent; n++)
+			KUNIT_EXPECT_TRUE(test, comes(&near, 600));
+		moves(test);
+		KUNIT_EXPECT_EQ(test, counter(&near, "tx_drops"), 0);
+	}
+}
+
 static struct kunit_case net_wake_cases[] = {
 	KUNIT_CASE(packets_are_freed_when_they_are_used),
 	KUNIT_CASE(buffers_used_out_of_order),
@@ -273,10 +351,12 @@ static struct kunit_case net_wake_cases[] = {
 	KUNIT_CASE(interrupts_that_lie),
 	KUNIT_CASE(a_frame_without_its_interrupt),
 	KUNIT_CASE_SLOW(a_full_queue_without_its_interrupt),
+	KUNIT_CASE_SLOW(a_full_queue_that_breaks),
+	KUNIT_CASE(without_transmit_interrupts),
 	{}
 };
 
-SIM_SUITE(net_wake, virtio_net_rh, sim_test_init, net_exit);
+SIM_SUITE(net_wake, virtio_net_rh, sim_test_init, wake_exit);
 
 MODULE_DESCRIPTION("KUnit suite of what virtio_net_rh waits for");
 MODULE_LICENSE("GPL");
