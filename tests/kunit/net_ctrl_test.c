@@ -4,7 +4,49 @@
  * answers late or out of order, or lies about the ring they are in. Whatever it does costs
  * commands, and never a packet.
  */
+#include <linux/string.h>
+#include <linux/tracepoint.h>
+#include <trace/events/printk.h>
+
 #include "net_kunit.h"
+
+/* The kernel's log */
+
+/* Lines that have @sought in them. */
+static char *sought;
+static atomic_t nr_lines;
+
+static void read_line(void *data, const char *line, size_t len)
+{
+	if (strnstr(line, data, len))
+		atomic_inc(&nr_lines);
+}
+
+static void listen_no_more(void)
+{
+	if (!sought)
+		return;
+	unregister_trace_console(read_line, sought);
+	tracepoint_synchronize_unregister();
+	sought = NULL;
+}
+
+/* From here on lines with @text in them are counted. */
+static void listen_for(struct kunit *test, char *text)
+{
+	listen_no_more();
+	atomic_set(&nr_lines, 0);
+	KUNIT_ASSERT_EQ(test, register_trace_console(read_line, text), 0);
+	sought = text;
+}
+
+static void ctrl_exit(struct kunit *test)
+{
+	listen_no_more();
+	net_exit(test);
+}
+
+/* Answers */
 
 static void refused_commands_change_nothing(struct kunit *test)
 {
@@ -142,6 +184,7 @@ static void control_lie(struct kunit *test, const struct sim_ring_lie *lie, u64 
 {
 	struct sim_options options = usual;
 	unsigned int i;
+	u64 failed;
 
 	options.features = FEATURES | ring;
 	options.queue_size = 64;
@@ -150,13 +193,15 @@ static void control_lie(struct kunit *test, const struct sim_ring_lie *lie, u64 
 	sim_tell(test, near.sim, .op = lie->op, .queue = CTRL, .value = lie->value);
 	set_mac(1);
 	sim_test_applied(test, near.sim);
+	failed = counter(&near, "cvq_failed");
 	/* More often than there are slots. */
 	for (i = 0; i < 6; i++)
 		KUNIT_EXPECT_EQ(test, set_mac(2), -EIO);
 	KUNIT_EXPECT_EQ(test, set_channels(1), -EIO);
 	KUNIT_EXPECT_EQ(test, near.dev->real_num_tx_queues, PAIRS);
 	KUNIT_EXPECT_EQ(test, counter(&near, "cvq_timeouts"), 0);
-	KUNIT_EXPECT_GE(test, counter(&near, "cvq_failed"), 1);
+	/* Each of them is counted. */
+	KUNIT_EXPECT_EQ(test, counter(&near, "cvq_failed"), failed + 7);
 	KUNIT_EXPECT_TRUE(test, netif_carrier_ok(near.dev));
 	moves(test);
 	moves_on(test, &near, &near, PAIRS - 1);
@@ -177,6 +222,32 @@ static void a_broken_control_queue_costs_commands_only(struct kunit *test)
 	plug(test, &usual);
 	moves(test);
 	KUNIT_EXPECT_EQ(test, set_mac(1), 0);
+}
+
+/* However many commands fail after it; and once more when new rings have broken again. */
+static void a_break_is_told_once(struct kunit *test)
+{
+	unsigned int i;
+
+	plug(test, &usual);
+	listen_for(test, "the control virtqueue is broken");
+	for (i = 1; i <= 2; i++) {
+		be_quiet();
+		act(test, &near, .op = SIM_ID, .queue = CTRL, .value = U32_MAX);
+		KUNIT_EXPECT_EQ(test, set_mac(1), -EIO);
+		sim_test_applied(test, near.sim);
+		KUNIT_EXPECT_EQ(test, add_vlan(2), -EIO);
+		KUNIT_EXPECT_EQ(test, set_mac(3), -EIO);
+		counted(test, "cvq_failed", 3 * i);
+		KUNIT_EXPECT_EQ(test, atomic_read(&nr_lines), i);
+		KUNIT_EXPECT_TRUE(test, netif_carrier_ok(near.dev));
+		moves(test);
+		KUNIT_ASSERT_EQ(test, sim_test_freeze(near.sim), 0);
+		KUNIT_ASSERT_EQ(test, sim_test_restore(near.sim), 0);
+		KUNIT_EXPECT_EQ(test, set_mac(4), 0);
+	}
+	KUNIT_EXPECT_EQ(test, counter(&near, "cvq_timeouts"), 0);
+	listen_no_more();
 }
 
 static void probe_without_answers(struct kunit *test)
@@ -213,6 +284,136 @@ static void probe_with_a_broken_control_queue(struct kunit *test)
 	moves(test);
 }
 
+/* An answer that comes when nobody sends commands any more. */
+static void a_late_answer_is_seen_without_another_command(struct kunit *test)
+{
+	u64 commands;
+
+	plug(test, &usual);
+	be_quiet();
+	command_timeout(test, "100");
+	act(test, &near, .op = SIM_HOLD, .queue = CTRL);
+	KUNIT_EXPECT_EQ(test, set_mac(1), -ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, counter(&near, "cvq_late_answers"), 0);
+	commands = counter(&near, "cvq_commands");
+	act(test, &near, .op = SIM_RELEASE, .queue = CTRL);
+	counted(test, "cvq_late_answers", 1);
+	KUNIT_EXPECT_EQ(test, counter(&near, "cvq_commands"), commands);
+}
+
+/* What a silent device was told it may have done: fewer pairs are right in both cases. */
+static void pairs_of_a_device_that_is_silent(struct kunit *test)
+{
+	plug(test, &usual);
+	be_quiet();
+	command_timeout(test, "100");
+	act(test, &near, .op = SIM_HOLD, .queue = CTRL, .count = 2);
+	KUNIT_EXPECT_EQ(test, set_channels(1), -ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, near.dev->real_num_tx_queues, 1);
+	KUNIT_EXPECT_EQ(test, near.dev->real_num_rx_queues, 1);
+	moves(test);
+	KUNIT_EXPECT_EQ(test, set_channels(PAIRS), -ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, near.dev->real_num_tx_queues, 1);
+	KUNIT_EXPECT_EQ(test, near.dev->real_num_rx_queues, 1);
+	moves(test);
+	counted(test, "cvq_timeouts", 2);
+	sim_test_applied(test, near.sim);
+	sim_forget(near.sim);
+	command_timeout(test, "10000");
+	KUNIT_EXPECT_EQ(test, set_channels(PAIRS), 0);
+	moves_on(test, &near, &near, PAIRS - 1);
+}
+
+/* Restores */
+
+/* VLANs from 1 on, and the receive filters are three commands, of which one is due. */
+static void want_much(struct kunit *test, unsigned int vlans)
+{
+	unsigned int vid;
+
+	for (vid = 1; vid <= vlans; vid++)
+		KUNIT_EXPECT_EQ(test, add_vlan(vid), 0);
+	rtnl_lock();
+	KUNIT_EXPECT_EQ(test, dev_set_promiscuity(near.dev, 1), 0);
+	KUNIT_EXPECT_EQ(test, dev_set_allmulti(near.dev, 1), 0);
+	rtnl_unlock();
+	be_quiet();
+	KUNIT_EXPECT_EQ(test, counter(&near, "cvq_timeouts"), 0);
+}
+
+/* Never, and each one later than it is waited for: its memory is free for the next. */
+static void a_restore_waits_for_one_command_of_a_silent_device(struct kunit *test)
+{
+	static const struct sim_action silences[] = {
+		{ .op = SIM_DROP, .queue = CTRL, .count = U32_MAX },
+		{ .op = SIM_DELAY, .queue = CTRL, .count = U32_MAX, .value = 400 },
+	};
+	unsigned int i;
+	u64 before;
+
+	for (i = 0; i < ARRAY_SIZE(silences); i++) {
+		plug(test, &usual);
+		want_much(test, 8);
+		before = counter(&near, "cvq_commands");
+
+		command_timeout(test, "100");
+		listen_for(test, " VLANs, the first is ");
+		KUNIT_EXPECT_EQ(test, sim_act(near.sim, &silences[i]), 0);
+		KUNIT_ASSERT_EQ(test, sim_test_freeze(near.sim), 0);
+		KUNIT_ASSERT_EQ(test, sim_test_restore(near.sim), 0);
+		KUNIT_EXPECT_EQ(test, atomic_read(&nr_lines), 1);
+		/* One of the restore's, and one of the receive filters'. */
+		counted(test, "cvq_timeouts", 2);
+		be_quiet();
+		KUNIT_EXPECT_EQ(test, counter(&near, "cvq_timeouts"), 2);
+		KUNIT_EXPECT_EQ(test, counter(&near, "cvq_commands"), before + 2);
+		KUNIT_EXPECT_EQ(test, vlans_known(test), 0);
+		sim_forget(near.sim);
+		command_timeout(test, "10000");
+		moves(test);
+		/* The next one tells all of it. */
+		KUNIT_ASSERT_EQ(test, sim_test_freeze(near.sim), 0);
+		KUNIT_ASSERT_EQ(test, sim_test_restore(near.sim), 0);
+		KUNIT_EXPECT_EQ(test, vlans_known(test), 8);
+		KUNIT_EXPECT_EQ(test, atomic_read(&nr_lines), 1);
+		listen_no_more();
+	}
+}
+
+/*
+ * A host that answers each command before it is too late is not waited for as often as there
+ * are commands: in four times two seconds there is time for eight that take one each.
+ */
+static void a_restore_has_an_end(struct kunit *test)
+{
+	const unsigned int vlans = 40;
+	u64 before, sent;
+
+	plug(test, &usual);
+	want_much(test, vlans);
+	before = counter(&near, "cvq_commands");
+	command_timeout(test, "2000");
+	listen_for(test, " VLANs, the first is ");
+	act(test, &near, .op = SIM_DELAY, .queue = CTRL, .count = U32_MAX, .value = 1000);
+	KUNIT_ASSERT_EQ(test, sim_test_freeze(near.sim), 0);
+	KUNIT_ASSERT_EQ(test, sim_test_restore(near.sim), 0);
+	sent = counter(&near, "cvq_commands") - before;
+	/* Pairs and VLANs; the receive filters may have begun. */
+	KUNIT_EXPECT_GE(test, sent, 3);
+	KUNIT_EXPECT_LE(test, sent, 11);
+	KUNIT_EXPECT_EQ(test, counter(&near, "cvq_timeouts"), 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&nr_lines), 1);
+	KUNIT_EXPECT_GT(test, vlans_known(test), 0);
+	KUNIT_EXPECT_LT(test, vlans_known(test), vlans);
+	sim_forget(near.sim);
+	command_timeout(test, "10000");
+	KUNIT_ASSERT_EQ(test, sim_test_freeze(near.sim), 0);
+	KUNIT_ASSERT_EQ(test, sim_test_restore(near.sim), 0);
+	KUNIT_EXPECT_EQ(test, vlans_known(test), vlans);
+	KUNIT_EXPECT_EQ(test, atomic_read(&nr_lines), 1);
+	moves(test);
+}
+
 static struct kunit_case net_ctrl_cases[] = {
 	KUNIT_CASE(refused_commands_change_nothing),
 	KUNIT_CASE(commands_that_are_not_answered),
@@ -222,10 +423,15 @@ static struct kunit_case net_ctrl_cases[] = {
 	KUNIT_CASE(a_broken_control_queue_costs_commands_only),
 	KUNIT_CASE(probe_without_answers),
 	KUNIT_CASE(probe_with_a_broken_control_queue),
+	KUNIT_CASE(a_break_is_told_once),
+	KUNIT_CASE(a_late_answer_is_seen_without_another_command),
+	KUNIT_CASE(pairs_of_a_device_that_is_silent),
+	KUNIT_CASE(a_restore_waits_for_one_command_of_a_silent_device),
+	KUNIT_CASE_SLOW(a_restore_has_an_end),
 	{}
 };
 
-SIM_SUITE(net_ctrl, virtio_net_rh, sim_test_init, net_exit);
+SIM_SUITE(net_ctrl, virtio_net_rh, sim_test_init, ctrl_exit);
 
 MODULE_DESCRIPTION("KUnit suite of the commands of virtio_net_rh");
 MODULE_LICENSE("GPL");

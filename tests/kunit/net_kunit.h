@@ -7,6 +7,7 @@
 #ifndef VRH_NET_KUNIT_H
 #define VRH_NET_KUNIT_H
 
+#include <linux/bitmap.h>
 #include <linux/etherdevice.h>
 #include <linux/ethtool.h>
 #include <linux/module.h>
@@ -403,6 +404,17 @@ static inline int add_vlan(u16 vid)
 	err = near.dev->netdev_ops->ndo_vlan_rx_add_vid(near.dev, htons(ETH_P_8021Q), vid);
 	rtnl_unlock();
 	return err;
+}
+
+/* How many VLANs the device lets through, but 0, which the kernel may have added by itself. */
+static inline unsigned int vlans_known(struct kunit *test)
+{
+	struct sim_net_filters *filters = kunit_kzalloc(test, sizeof(*filters), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, filters);
+	sim_net_filters(near.sim, filters);
+	__clear_bit(0, filters->vlans);
+	return bitmap_weight(filters->vlans, VLAN_N_VID);
 }
 
 /* Waits until the works that opening the interface has set off have sent their commands. */
