@@ -41,10 +41,13 @@ EXPECTED = set("""
     console_settle_test
     net_alloc_test
     net_ctrl_test
+    net_ethtool_test
+    net_filter_test
     net_hdr_test
     net_life_test
     net_lies_test
     net_ring_test
+    net_send_test
     net_wake_test
     pvclock_host_test
     pvclock_jumps_test
