@@ -232,3 +232,16 @@ def test_about_names_the_build(built):
     tree, counters = built
     about = json.loads((counters / "about").read_text())
     assert about["tree"] == str(tree) and about["kernel"] == "7.3.0-debug"
+
+
+def test_document_is_as_it_was_generated():
+    """docs/coverage.md is there, nobody has typed into it, and it has all modules."""
+    text = (host.repository() / "docs/coverage.md").read_text()
+    assert seal.is_sealed(text)
+    assert all(f"| **{module}** |" in text for module in coverage.MODULES)
+
+
+@pytest.mark.parametrize("name", ["coverage"])
+def test_document_can_be_found(name):
+    """A reader of README.md comes to what was measured."""
+    assert f"(docs/{name}.md)" in (host.repository() / "README.md").read_text()
