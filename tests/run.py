@@ -38,6 +38,11 @@ SELECTION = ("(not debug or test_kunit or test_ext4_keeps or test_copy_is and 2-
              "(not in-tree and not one_kernel or 6.12) and "
              "(not test_simdev or ours and packed-event-dma) and not on_simdev")
 
+#: Both virtual processors of a guest in one thread: none of them waits for a lock whose holder
+#: does not run, which costs a fifth of the machine. What runs at the same time for real is for
+#: the stage "all".
+ONE_THREAD = {"VRH_ACCEL": "tcg,thread=single"}
+
 #: What reaches the lines of the modules: the suites, data through each kind of device, and what
 #: happens to a driver; on the debug kernel, whose modules count them.
 COVERAGE = ("debug and not in-tree and (test_kunit or test_simdev or test_lifecycle or "
@@ -89,7 +94,8 @@ def count(report):
 
 def environment(stage):
     """The environment of a stage."""
-    found = {"VRH_SLOTS": str(GUESTS), **os.environ}
+    found = {"VRH_SLOTS": str(GUESTS), **(ONE_THREAD if stage in ("guests", "coverage") else {}),
+             **os.environ}
     if stage == "coverage":
         found["VRH_KERNELS"] = "debug"
         if "VRH_COVERAGE" not in found:     # counters of what was built then

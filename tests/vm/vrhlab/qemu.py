@@ -18,14 +18,7 @@ _namespaces = itertools.count()
 
 
 def accelerator():
-    """TCG, unless VRH_ACCEL names another; a /dev/kvm that is there may still not work.
-
-    With a thread for each vCPU. In one thread for all (thread=single) QEMU 10.0 makes of an
-    instruction with a lock prefix a load and a store without a barrier (`-d out_asm`), and
-    `lock addl` is what Linux has for smp_mb(): between the ring's index and the look whether
-    the device wants a kick. The device is in another thread in any case, so that a kick may get
-    lost, and with it the queue.
-    """
+    """TCG, unless VRH_ACCEL names another; a /dev/kvm that is there may still not work."""
     name = os.environ.get("VRH_ACCEL", "tcg")
     return "tcg,thread=multi" if name == "tcg" else name
 
