@@ -246,7 +246,7 @@ def pytest_itemcollected(item):
     take minutes each, those of one module.
     """
     group = f"{item.path.stem}-{_param(item, 'kernel')}"
-    if item.get_closest_marker("on_simdev"):
+    if item.get_closest_marker("on_simdev") and _param(item, "module"):
         group += "-" + _param(item, "module").partition("_")[0]
     item.add_marker(pytest.mark.xdist_group(group))
 
