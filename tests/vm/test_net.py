@@ -245,10 +245,7 @@ def test_streams_without_transmit_interrupts(lab, take):
 
 
 def test_offloads_are_used(lab, take, driver):
-    """A bulk transfer goes in GSO packets both ways, not frame by frame.
-
-    TCP makes them of two frames at least, and larger the faster it is.
-    """
+    """A bulk transfer goes in GSO packets both ways, not frame by frame."""
     guest, tap, name = shared(lab, take, driver)
     # Each way by itself: acknowledgements go the other way, and they are small.
     for way, copy in (("tx", to_host), ("rx", to_guest)):
@@ -257,7 +254,7 @@ def test_offloads_are_used(lab, take, driver):
         after = counters(guest, name)
         packets = after[f"{way}_packets"] - before[f"{way}_packets"]
         data = after[f"{way}_bytes"] - before[f"{way}_bytes"]
-        assert data / packets > 1.5 * 1514, f"{way}: {data} bytes in {packets} packets"
+        assert data / packets > 4000, f"{way}: {data} bytes in {packets} packets"
 
 
 def counters(guest, name):
