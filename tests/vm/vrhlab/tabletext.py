@@ -57,6 +57,7 @@ def cell(result):
 
 def quoted(text):
     """Text as code in a table or list of Markdown."""
+    text = re.sub(r"/\S+/source/", "", text)     # where this machine built the kernel
     text = re.sub(r"\s+", " ", text).replace("|", "\\|").replace("`", "'")
     return f"`{text[:160]}`"
 
