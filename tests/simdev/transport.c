@@ -196,10 +196,12 @@ static u8 sim_get_status(struct virtio_device *vdev)
 	}
 	/*
 	 * It warns of this bit in the status of a device that is about to begin. A driver
-	 * that has just looked, and did not see it, has done what can be done about that.
+	 * that has just looked, and did not see it, has done what can be done about that;
+	 * so has the core, which looks once more after probe, if it was told that a device
+	 * has lost the bit which its driver had set.
 	 */
 	if (looked)
-		told &= status | ~VIRTIO_CONFIG_S_DRIVER_OK;
+		told &= ~VIRTIO_CONFIG_S_DRIVER_OK;
 	WRITE_ONCE(sim->looked, vqs && !(told & VIRTIO_CONFIG_S_DRIVER_OK));
 	if (told == U8_MAX && !READ_ONCE(sim->gone))
 		sim_absent(sim);
