@@ -13,7 +13,6 @@ import contextlib
 import dataclasses
 import itertools
 import json
-import os
 import queue
 import shlex
 import shutil
@@ -98,10 +97,10 @@ class Guest:
 
     def __init__(self, kernel="6.12", built=None, smp=2, mem=1024, devices=(), append="",
                  early=(), root="9p", cpu=None, machine="q35", extra=(), allowed=(),
-                 slot=True, initrd=None, incoming=None):
+                 slot=True, initrd=None, incoming=None, accel=None):
         self.kernel = kernels.get(kernel)
         self.built = built or build.stock(kernel)
-        self.smp, self.mem, self.cpu, self.machine = smp, mem, cpu, machine
+        self.smp, self.mem, self.cpu, self.machine, self.accel = smp, mem, cpu, machine, accel
         self.devices = list(devices)
         self.append, self.early, self.root = append, tuple(early), root
         self.extra = list(extra)
@@ -140,7 +139,7 @@ class Guest:
         packages.ensure(packages.GUEST, "guests")
         if self.slot:
             self._cleanup.enter_context(host.guest_slot())
-        self.directory = host.make_directory()
+        self.directory = self._make_directory()
         self._cleanup.callback(shutil.rmtree, self.directory, ignore_errors=True)
         self.share = self.directory / "share"
         self.share.mkdir()
@@ -152,10 +151,18 @@ class Guest:
         self._boot(words, namespace)
         self.booted = time.monotonic() - begun
 
-    def _boot(self, words, namespace):
-        """Starts QEMU and waits for the agent."""
+    def _make_directory(self):
+        """The directory for all files and sockets of the guest."""
+        return host.make_directory()
+
+    def _launch(self, words, namespace):
+        """Starts QEMU."""
         with open(self.directory / "qemu.log", "wb") as log:
             self.process = qemu.start(words, log, namespace)
+
+    def _boot(self, words, namespace):
+        """Starts QEMU and waits for the agent."""
+        self._launch(words, namespace)
         self._connect()
         if self.incoming:
             self._go_on()
@@ -212,20 +219,21 @@ class Guest:
             initrd = initramfs.with_modules(self.built, self.early, self.directory / "initrd")
         command_line = f"{COMMAND_LINE} vrh.root={self.root} "
         command_line += ("kunit.enable=1 " if self.kernel.debug else "") + self.append
-        sockets = {name: f"path={self.directory}/{name},server=on,wait=off"
-                   for name in ("agent", "qmp")}
-        return [*qemu.machine(self.smp, self.mem, self.cpu, self.machine),
+        return [*qemu.machine(self.smp, self.mem, self.cpu, self.machine, self.accel),
                 "-kernel", str(self.kernel.vmlinuz), "-initrd", str(initrd),
                 "-append", command_line.strip(),
                 "-chardev", f"file,id=console,path={self.directory}/console",
                 "-device", "isa-serial,chardev=console",
-                "-chardev", f"socket,id=agent,{sockets['agent']}",
-                "-device", "isa-serial,chardev=agent",
-                "-qmp", "unix:" + sockets["qmp"].removeprefix("path="),
+                "-chardev", self._channel("agent"), "-device", "isa-serial,chardev=agent",
+                "-chardev", self._channel("qmp"), "-mon", "chardev=qmp,mode=control",
                 *qemu.shares("/" if self.root == "9p" else None,
                              self.built.directory.parent, self.share),
                 *qemu.device_words(self.devices), *self.extra,
                 *(["-incoming", f"file:{self.incoming}"] if self.incoming else [])]
+
+    def _channel(self, name):
+        """QEMU's argument for the channel NAME, whose other end _socket() has."""
+        return f"socket,id={name},path={self.directory}/{name},server=on,wait=off"
 
     def _connect(self):
         """Connects to QEMU's sockets once they are there."""
@@ -462,5 +470,5 @@ class Guest:
 
     def kill(self):
         """Kills QEMU at once, as a host that loses its power would."""
-        os.kill(self.process.pid, 9)
+        self.process.kill()
         self.process.wait()

@@ -14,17 +14,20 @@ from .devices import QEMU
 
 FIRMWARE = pathlib.Path("/usr/share/qemu/qboot.rom")
 
+#: TCG with a thread for each virtual processor.
+MULTI = "tcg,thread=multi"
+
 _namespaces = itertools.count()
 
 
 def accelerator():
     """TCG, unless VRH_ACCEL names another; a /dev/kvm that is there may still not work."""
     name = os.environ.get("VRH_ACCEL", "tcg")
-    return "tcg,thread=multi" if name == "tcg" else name
+    return MULTI if name == "tcg" else name
 
 
-def processor():
-    """All that the accelerator has.
+def processor(accel):
+    """All that the accelerator ACCEL has.
 
     Without x2APIC under TCG: there QEMU 10.0 loses an end of interrupt now and then. The
     timer's vector stays in service (`info lapic`), and a guest with two CPUs stands still.
@@ -38,13 +41,14 @@ def processor():
 
     Under KVM the host's, without its PMU: nested guests were seen to be reliable with it.
     """
-    return "max,-x2apic,-la57" if accelerator().startswith("tcg") else "host,pmu=off"
+    return "max,-x2apic,-la57" if accel.startswith("tcg") else "host,pmu=off"
 
 
-def machine(smp, mem, cpu=None, kind="q35"):
+def machine(smp, mem, cpu=None, kind="q35", accel=None):
     """The machine: no default devices; qboot, as it does not touch virtio devices first."""
-    words = ["-accel", accelerator(), "-M", kind, "-cpu", cpu or processor(), "-smp", str(smp),
-             "-m", str(mem), "-nodefaults", "-display", "none", "-no-reboot"]
+    accel = accel or accelerator()
+    words = ["-accel", accel, "-M", kind, "-cpu", cpu or processor(accel), "-smp", str(smp), "-m",
+             str(mem), "-nodefaults", "-display", "none", "-no-reboot"]
     if FIRMWARE.exists():
         words += ["-bios", str(FIRMWARE)]
     return words

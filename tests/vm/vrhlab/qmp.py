@@ -22,7 +22,10 @@ class QMP:
         self._closed = False
         self.events = []    #: every event so far, oldest first
         threading.Thread(target=self._read, daemon=True).start()
-        self._answers.get(timeout=30)   # the greeting
+        try:
+            self._answers.get(timeout=30)   # the greeting
+        except queue.Empty:
+            raise QMPError("no greeting within 30 s")
         self("qmp_capabilities")
 
     def _read(self):
