@@ -15,7 +15,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from vrhlab import Disk, Guest, binding, build, host, kernels, rootfs  # noqa: E402
+from vrhlab import Disk, Guest, binding, build, host, kernels, nested, rootfs  # noqa: E402
 
 
 KERNELS = host.words("VRH_KERNELS") or list(kernels.NAMES)
@@ -79,13 +79,22 @@ class Lab:
         self.guests.append(guest)
         return guest
 
-    def _make(self, options):
+    def share_nested(self, key, clock, **options):
+        """As share(), a guest under real KVM; CLOCK is that of the guest it runs in."""
+        if self.kernel == "debug":
+            pytest.skip("the debug kernel is too slow for a guest in a guest")
+        guest = self._pool.get((self.kernel, key, clock),
+                               lambda: self._make({**options, "clock": clock}, nested.Inner))
+        self.guests.append(guest)
+        return guest
+
+    def _make(self, options, kind=Guest):
         options = dict(options)
         if callable(options.get("devices")):
             options["devices"] = options["devices"]()
         if "built" not in options:
             options["built"] = self.built
-        return Guest(self.kernel, **options)
+        return kind(self.kernel, **options)
 
     def judge(self):
         """Raises if a guest of this test is not healthy."""

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Guests under real KVM: QEMU's TCG emulates AMD's SVM, so a guest (the outer one) can be a host.
 
-    with Outer() as outer, Inner(outer, "6.1", built=...) as guest:
+    with Inner("6.1", built=..., clock=UNSTABLE) as guest:
         guest.run("cat /sys/devices/system/clocksource/clocksource0/current_clocksource")
+        guest.outer.set_clock(STABLE)
 
 An Inner is a Guest like any other, but that its QEMU runs in the outer guest: its agent and its
 monitor reach this machine through two ports of the outer guest, and its files are in the outer
@@ -119,17 +120,42 @@ class _Process:
 
 
 class Inner(Guest):
-    """A guest under KVM in an outer guest; `retries` counts boots that failed before."""
+    """A guest under KVM in OUTER, or in an outer guest of its own whose clock is CLOCK.
+
+    `outer` is that guest, `retries` counts boots that failed before this one.
+    """
 
     _numbers = itertools.count()
 
-    def __init__(self, outer, kernel="6.12", smp=1, mem=512, cpu="host,pmu=off", **options):
+    def __init__(self, kernel="6.12", outer=None, clock=STABLE, smp=1, mem=512,
+                 cpu="host,pmu=off", **options):
         super().__init__(kernel, smp=smp, mem=mem, cpu=cpu, accel="kvm", slot=False, **options)
-        self.outer = outer
+        self.outer = outer or Outer(clock=clock)
         self.retries = 0
+        self._own = outer is None
         self._ports = self._ends = None
 
     def start(self):
+        if not self._own:
+            self._start()
+            return
+        self.outer.__enter__()
+        try:
+            self._start()
+        except BaseException:
+            self.outer.stop()
+            raise
+
+    def stop(self):
+        super().stop()
+        if self._own:
+            self.outer.stop()
+
+    def assert_healthy(self):
+        super().assert_healthy()
+        self.outer.assert_healthy()
+
+    def _start(self):
         while True:
             try:
                 super().start()
