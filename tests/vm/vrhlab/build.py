@@ -24,15 +24,15 @@ DIRECTORIES = {"pvclock_rh": "pvclock"}
 #: Where stock modules are taken from for the stage, with all they depend on. All of them
 #: would cost seven seconds of depmod at each build.
 STOCK_PARTS = ("kernel/arch/x86/kvm/", "kernel/block/", "kernel/crypto/", "kernel/drivers/block/",
-               "kernel/drivers/char/", "kernel/drivers/md/", "kernel/drivers/ptp/", "kernel/drivers/vdpa/",
-               "kernel/drivers/vhost/", "kernel/drivers/virtio/", "kernel/fs/9p/",
-               "kernel/fs/ext4/", "kernel/fs/fuse/", "kernel/fs/overlayfs/", "kernel/fs/xfs/",
-               "kernel/lib/", "kernel/net/9p/", "kernel/net/8021q/", "kernel/net/bridge/",
-               "kernel/net/core/", "kernel/net/ipv6/", "kernel/net/packet/", "kernel/net/sched/",
-               "kernel/net/vmw_vsock/", "kernel/drivers/net/tun", "kernel/drivers/net/veth",
-               "kernel/drivers/net/virtio_net", "kernel/drivers/net/net_failover",
-               "kernel/drivers/net/bonding/", "kernel/drivers/net/dummy",
-               "kernel/drivers/net/netconsole", "kernel/lib/test_")
+               "kernel/drivers/char/", "kernel/drivers/md/", "kernel/drivers/ptp/",
+               "kernel/drivers/vdpa/", "kernel/drivers/vhost/", "kernel/drivers/virtio/",
+               "kernel/fs/9p/", "kernel/fs/ext4/", "kernel/fs/fuse/", "kernel/fs/overlayfs/",
+               "kernel/fs/xfs/", "kernel/lib/", "kernel/net/9p/", "kernel/net/8021q/",
+               "kernel/net/bridge/", "kernel/net/core/", "kernel/net/ipv6/", "kernel/net/packet/",
+               "kernel/net/sched/", "kernel/net/vmw_vsock/", "kernel/drivers/net/tun",
+               "kernel/drivers/net/veth", "kernel/drivers/net/virtio_net",
+               "kernel/drivers/net/net_failover", "kernel/drivers/net/bonding/",
+               "kernel/drivers/net/dummy", "kernel/drivers/net/netconsole", "kernel/lib/test_")
 
 #: Seconds after its last use for which a stage is kept; longer than any guest runs.
 STAGE_KEPT = 24 * 3600
