@@ -73,7 +73,7 @@ class Lab:
 
         For tests that leave a guest as they found it. A new KEY ends the guest of the
         one before; a guest whose test failed, or that is not healthy, is not used again.
-        `devices` may be a function that makes the list.
+        `devices` may be a function that makes the list, `kind` another class than Guest.
         """
         guest = self._pool.get((self.kernel, key), lambda: self._make(options))
         self.guests.append(guest)
@@ -83,13 +83,11 @@ class Lab:
         """As share(), a guest under real KVM; CLOCK is that of the guest it runs in."""
         if self.kernel == "debug":
             pytest.skip("the debug kernel is too slow for a guest in a guest")
-        guest = self._pool.get((self.kernel, key, clock),
-                               lambda: self._make({**options, "clock": clock}, nested.Inner))
-        self.guests.append(guest)
-        return guest
+        return self.share((key, clock), kind=nested.Inner, clock=clock, **options)
 
-    def _make(self, options, kind=Guest):
+    def _make(self, options):
         options = dict(options)
+        kind = options.pop("kind", Guest)
         if callable(options.get("devices")):
             options["devices"] = options["devices"]()
         if "built" not in options:

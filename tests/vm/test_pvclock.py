@@ -12,8 +12,8 @@ import time
 import pytest
 
 from vrhlab import host, nested
+from vrhlab.nested import CLOCKS
 
-CLOCKS = "/sys/devices/system/clocksource/clocksource0"
 NAME = "kvm-clock-rh"
 
 

@@ -327,7 +327,7 @@ def documents(tmp_path):
 
 def test_table_has_no_place_of_this_machine(tmp_path):
     """Files of the kernel are named from its source on; no other path is in the document."""
-    line = "UBSAN: array-index-out-of-bounds in /home/u/.cache/7.3-.../work/source/drivers/a.c:1:2"
+    line = "UBSAN: array-index-out-of-bounds in /a/7.3-.../source/drivers/a.c:1:2"
     assert tabletext.quoted(line) == "`UBSAN: array-index-out-of-bounds in drivers/a.c:1:2`"
     for text in documents(tmp_path):
         assert not re.search(r"/(root|home|tmp|var)/", text)

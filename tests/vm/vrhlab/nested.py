@@ -50,7 +50,6 @@ class Outer(Guest):
 
     def start(self):
         super().start()
-        self.modprobe("virtio_console")     # built in, but not in all kernels
         self.modprobe("kvm_amd")
         self.run(f"test -c /dev/kvm && mkdir -p {self.share} && mount --bind /share {self.share}",
                  check=True)
@@ -127,9 +126,8 @@ class Inner(Guest):
 
     _numbers = itertools.count()
 
-    def __init__(self, kernel="6.12", outer=None, clock=STABLE, smp=1, mem=512,
-                 cpu="host,pmu=off", **options):
-        super().__init__(kernel, smp=smp, mem=mem, cpu=cpu, accel="kvm", slot=False, **options)
+    def __init__(self, kernel="6.12", outer=None, clock=STABLE, smp=1, mem=512, **options):
+        super().__init__(kernel, smp=smp, mem=mem, accel="kvm", slot=False, **options)
         self.outer = outer or Outer(clock=clock)
         self.retries = 0
         self._own = outer is None
