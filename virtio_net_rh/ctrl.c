@@ -188,8 +188,9 @@ static int io_error(struct vnet *vn)
  * @len: bytes of slot->data
  *
  * Context: process context, may sleep until cvq_timeout_ms is over.
- * Return: 0; -EIO if the device refused or the virtqueue broke; -ETIMEDOUT if
- * it did not answer; -ENODEV if there is no device any more.
+ * Return: 0; -EIO if the device refused or the virtqueue is broken; -EREMOTEIO if
+ * it broke after the command was sent, and -ETIMEDOUT if there was no answer: the
+ * device may have obeyed then; -ENODEV if there is no device any more.
  */
 static int execute(struct vnet *vn, struct vnet_ctrl_slot *slot, u8 class, u8 cmd, size_t len)
 {
@@ -226,8 +227,10 @@ static int execute(struct vnet *vn, struct vnet_ctrl_slot *slot, u8 class, u8 cm
 			    class, cmd, timeout);
 		return err;
 	}
-	if (err == -EIO)
-		return io_error(vn);
+	if (err == -EIO) {
+		io_error(vn);
+		return -EREMOTEIO;
+	}
 
 	ack = READ_ONCE(slot->ack);
 	slot_put(ctrl, slot);
@@ -272,8 +275,8 @@ static int unsent(struct vnet *vn, int last, ktime_t end)
 	return -ETIMEDOUT;
 }
 
-/* Sends a command whose arguments are @len bytes at @data. */
-static int command(struct vnet *vn, u8 class, u8 cmd, const void *data, size_t len)
+/* Sends a command whose arguments are @len bytes at @data. Returns as execute(). */
+static int try_command(struct vnet *vn, u8 class, u8 cmd, const void *data, size_t len)
 {
 	struct vnet_ctrl_slot *slot = slot_take(&vn->ctrl);
 
@@ -283,6 +286,17 @@ static int command(struct vnet *vn, u8 class, u8 cmd, const void *data, size_t l
 	if (len)
 		memcpy(slot->data, data, len);
 	return execute(vn, slot, class, cmd, len);
+}
+
+/*
+ * The same, with -EIO wherever the virtqueue broke: only who counts on what the device did
+ * must know whether it may have obeyed.
+ */
+static int command(struct vnet *vn, u8 class, u8 cmd, const void *data, size_t len)
+{
+	int err = try_command(vn, class, cmd, data, len);
+
+	return err == -EREMOTEIO ? -EIO : err;
 }
 
 /**
@@ -319,7 +333,7 @@ int vnet_ctrl_set_mac(struct vnet *vn, const u8 *addr)
  * @pairs: 1 to vn->max_pairs
  *
  * Context: process context; rtnl, or before the interface is registered.
- * Return: as execute().
+ * Return: as execute(), -EREMOTEIO included, which the other commands tell as -EIO.
  */
 int vnet_ctrl_set_pairs(struct vnet *vn, unsigned int pairs)
 {
@@ -327,7 +341,8 @@ int vnet_ctrl_set_pairs(struct vnet *vn, unsigned int pairs)
 		.virtqueue_pairs = cpu_to_virtio16(vn->vdev, pairs),
 	};
 
-	return command(vn, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, &mq, sizeof(mq));
+	return try_command(vn, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, &mq,
+			   sizeof(mq));
 }
 
 /**

@@ -252,12 +252,14 @@ static int set_real_queues(struct vnet *vn, unsigned int pairs)
  * @pairs: 1 to vn->max_pairs
  *
  * Context: process context, rtnl.
- * Return: 0, or an error with everything as it was; but -ETIMEDOUT for fewer
- * pairs leaves the interface with the fewer.
+ * Return: 0, or an error with everything as it was; but the interface is left with
+ * fewer pairs that were asked for where the device may have obeyed: it did not answer
+ * (-ETIMEDOUT), or the control virtqueue broke after the command was sent (-EIO).
  */
 int vnet_set_pairs(struct vnet *vn, unsigned int pairs)
 {
 	unsigned int old = vn->pairs, i;
+	bool unknown;
 	int err;
 
 	if (pairs == old)
@@ -274,12 +276,15 @@ int vnet_set_pairs(struct vnet *vn, unsigned int pairs)
 		start_rx(&vn->rxq[i]);
 	}
 	err = vnet_ctrl_set_pairs(vn, pairs);
+	unknown = err == -ETIMEDOUT || err == -EREMOTEIO;
+	if (err == -EREMOTEIO)
+		err = -EIO;
 	/*
-	 * Whether a device that is late will obey, nobody knows. Fewer pairs are
-	 * right in both cases, since NAPI serves all that there are; packets in
-	 * queues that the device has given up would never be sent.
+	 * Of a command without an answer nobody knows whether the device obeys. Fewer
+	 * pairs are right in both cases, since NAPI serves all that there are; packets
+	 * in queues that the device has given up would never be sent.
 	 */
-	if (err && !(err == -ETIMEDOUT && pairs < old))
+	if (err && !(unknown && pairs < old))
 		goto restore;
 	WRITE_ONCE(vn->pairs, pairs);
 	if (pairs > old) {

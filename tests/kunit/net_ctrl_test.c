@@ -324,6 +324,31 @@ static void pairs_of_a_device_that_is_silent(struct kunit *test)
 	moves_on(test, &near, &near, PAIRS - 1);
 }
 
+/* The ring breaks with the answer to fewer pairs: the device has obeyed, and its queues are dead. */
+static void a_break_leaves_the_fewer_pairs(struct kunit *test)
+{
+	struct sim_options options = usual;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(sim_rings); i++) {
+		options.features = FEATURES | sim_rings[i];
+		plug(test, &options);
+		be_quiet();
+		act(test, &near, .op = SIM_ID, .queue = CTRL, .value = U32_MAX);
+		KUNIT_EXPECT_EQ(test, set_channels(1), -EIO);
+		sim_test_applied(test, near.sim);
+		KUNIT_EXPECT_EQ(test, near.dev->real_num_tx_queues, 1);
+		KUNIT_EXPECT_EQ(test, near.dev->real_num_rx_queues, 1);
+		moves(test);
+		/* Of one that is broken before, everything stays: control_lie(). */
+		KUNIT_EXPECT_EQ(test, set_channels(PAIRS), -EIO);
+		KUNIT_EXPECT_EQ(test, near.dev->real_num_tx_queues, 1);
+		KUNIT_EXPECT_EQ(test, near.dev->real_num_rx_queues, 1);
+		counted(test, "cvq_failed", 2);
+		moves(test);
+	}
+}
+
 /* Restores */
 
 /* VLANs from 1 on, and the receive filters are three commands, of which one is due. */
@@ -426,6 +451,7 @@ static struct kunit_case net_ctrl_cases[] = {
 	KUNIT_CASE(a_break_is_told_once),
 	KUNIT_CASE(a_late_answer_is_seen_without_another_command),
 	KUNIT_CASE(pairs_of_a_device_that_is_silent),
+	KUNIT_CASE(a_break_leaves_the_fewer_pairs),
 	KUNIT_CASE(a_restore_waits_for_one_command_of_a_silent_device),
 	KUNIT_CASE_SLOW(a_restore_has_an_end),
 	{}
