@@ -324,7 +324,7 @@ static void pairs_of_a_device_that_is_silent(struct kunit *test)
 	moves_on(test, &near, &near, PAIRS - 1);
 }
 
-/* The ring breaks with the answer to fewer pairs: the device has obeyed, and its queues are dead. */
+/* The ring breaks with the answer to fewer pairs: the device has obeyed, the others are dead. */
 static void a_break_leaves_the_fewer_pairs(struct kunit *test)
 {
 	struct sim_options options = usual;
