@@ -25,18 +25,11 @@ struct clocksource_hw_snapshot {
 #endif
 
 #ifdef CONFIG_X86
-#include <linux/mm_types.h>
-#include <linux/sched.h>
 #include <linux/time64.h>
-#include <asm/msr.h>
 #include <asm/processor.h>
 #include <asm/pvclock.h>
 /* Uses asm/pvclock.h without including it. */
 #include <asm/kvmclock.h>
-#include <asm/vdso.h>
-#ifdef VRH_HAVE_TIME_VDSO_VCLOCK_PAGES
-#include <asm/vdso/vsyscall.h>
-#endif
 
 #ifdef VRH_HAVE_X86_CPUID_BASE_HYPERVISOR
 #include <asm/cpuid/api.h>
@@ -47,37 +40,6 @@ static inline u32 cpuid_base_hypervisor(const char *sig, u32 leaves)
 	return hypervisor_cpuid_base(sig, leaves);
 }
 #endif
-
-#ifndef VRH_HAVE_X86_RDMSRQ_SAFE
-/* Delete with 6.12. */
-static inline int rdmsrq_safe(u32 msr, u64 *value)
-{
-	return rdmsrl_safe(msr, value);
-}
-#endif
-
-/**
- * vrh_vdso_pvclock_page() - where the calling program's vDSO has the page of CPU 0
- *
- * Context: process context.
- * Return: an address of the program; 0 if it has no vDSO. Nothing need be mapped there.
- */
-static inline unsigned long vrh_vdso_pvclock_page(void)
-{
-	const struct mm_struct *mm = current->mm;
-
-	if (!mm || !mm->context.vdso)
-		return 0;
-#ifdef VRH_HAVE_TIME_VDSO_VCLOCK_PAGES
-	return (unsigned long)mm->context.vdso -
-	       (VDSO_NR_VCLOCK_PAGES - VDSO_PAGE_PVCLOCK_OFFSET) * PAGE_SIZE;
-#else
-	/* Delete with 6.12. */
-	if (!mm->context.vdso_image || !mm->context.vdso_image->sym_pvclock_page)
-		return 0;
-	return (unsigned long)mm->context.vdso + mm->context.vdso_image->sym_pvclock_page;
-#endif
-}
 
 /**
  * vrh_this_cpu_pvclock() - the page that the kernel registered for this CPU

@@ -132,7 +132,7 @@ static struct clocksource pvc_clocksource = {
 	.mask = CLOCKSOURCE_MASK(64),
 	.flags = CLOCK_SOURCE_VALID_FOR_HRES,
 	.id = CSID_X86_KVM_CLK,
-	/* Until it is known that programs have the page: see pvc_clocksource_tick(). */
+	/* The vDSO would read a page that may not be mapped: SIGBUS for every program. */
 	.vdso_clock_mode = VDSO_CLOCKMODE_NONE,
 	.enable = pvc_cs_enable,
 	.resume = pvc_cs_resume,
@@ -140,69 +140,16 @@ static struct clocksource pvc_clocksource = {
 	.owner = THIS_MODULE,
 };
 
-/*
- * The vDSO may show the clock to programs. It reads CPU 0's page without asking anybody
- * what was handed out before; so it is used only while the pages are stable and no time
- * that was handed out is ahead of them.
- */
-static bool pvc_vdso_can;
-
-/**
- * pvc_clocksource_tick() - let programs read the clock themselves, or no more
- *
- * What it decides the core tells the vDSO with its next update.
- *
- * Context: the timekeeper's updates, with interrupts off.
- */
-void pvc_clocksource_tick(void)
-{
-	bool on = pvc_clocksource.vdso_clock_mode != VDSO_CLOCKMODE_NONE;
-	struct pvc_reading r;
-	bool stable;
-
-	if (!pvc_vdso_can || !pvc_page_read(&r))
-		return;
-	stable = pvc_page_stable(&r);
-	if (on == stable)
-		return;
-	if (stable && r.ns < (atomic64_read(&pvc_last) & ~PVC_SETTLED))
-		return;
-	WRITE_ONCE(pvc_clocksource.vdso_clock_mode,
-		   stable ? VDSO_CLOCKMODE_PVCLOCK : VDSO_CLOCKMODE_NONE);
-}
-
-/**
- * pvc_clocksource_can_vdso() - may programs read the clock themselves while it is stable?
- *
- * Return: true if they may.
- */
-bool pvc_clocksource_can_vdso(void)
-{
-	return pvc_vdso_can;
-}
-
-/**
- * pvc_clocksource_vdso() - can programs read the clock themselves now?
- *
- * Return: true if they can, when it is the current one.
- */
-bool pvc_clocksource_vdso(void)
-{
-	return READ_ONCE(pvc_clocksource.vdso_clock_mode) != VDSO_CLOCKMODE_NONE;
-}
-
 /**
  * pvc_clocksource_register() - offer the clock to the timekeeping core
  * @rating: the core chooses the highest rated clocksource by itself
- * @vdso: programs may read it themselves, if they can
  *
- * Context: process context of a program, which is asked whether it can.
+ * Context: process context.
  * Return: 0 or a negative error code.
  */
-int pvc_clocksource_register(int rating, bool vdso)
+int pvc_clocksource_register(int rating)
 {
 	pvc_clocksource.rating = rating;
-	pvc_vdso_can = vdso && pvc_pages_mapped();
 	vrh_clocksource_set_read_snapshot(&pvc_clocksource, pvc_cs_read_snapshot);
 	return clocksource_register_hz(&pvc_clocksource, NSEC_PER_SEC);
 }

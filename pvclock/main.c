@@ -28,10 +28,6 @@ MODULE_PARM_DESC(enable, "0: load, but register nothing (default 1)");
 VRH_PARAM_UINT(rating, 298, 1, 499, 0444,
 	       "rating of the clocksource, 1 to 499; above 299 or 400 it displaces kvm-clock (default 298)");
 
-static bool vdso = true;
-module_param(vdso, bool, 0444);
-MODULE_PARM_DESC(vdso, "0: programs ask the kernel for the time even where they could read the clock themselves (default 1)");
-
 /* Module init and exit */
 
 static int __init pvc_init(void)
@@ -48,48 +44,27 @@ static int __init pvc_init(void)
 	if (err)
 		return err;
 
-	err = pvc_wall_init(pvc_pages_features());
-	if (err) {
-		pr_err("not loaded: no memory (error %d)\n", err);
-		return err;
-	}
 	err = pvc_sysfs_create();
 	if (err) {
 		pr_err("not loaded: cannot create /sys/kernel/%s (error %d)\n", KBUILD_MODNAME,
 		       err);
-		goto err_wall;
+		return err;
 	}
-	err = pvc_event_dev_create();
-	if (err) {
-		pr_err("not loaded: cannot create /dev/%s (error %d)\n", KBUILD_MODNAME, err);
-		goto err_sysfs;
-	}
-	err = pvc_clocksource_register(rating, vdso);
+
+	err = pvc_clocksource_register(rating);
 	if (err) {
 		pr_err("not loaded: the kernel refuses clocksource %s (error %d)\n", PVC_NAME, err);
-		goto err_dev;
-	}
-	err = pvc_events_start();
-	if (err) {
-		pr_err("not loaded: no memory (error %d)\n", err);
-		goto err_clocksource;
+		goto err_sysfs;
 	}
 
 	pvc_page_sample(&r);
-	pr_info("clocksource %s: kernel's pages (shared), %s host clock, TSC %u kHz, rating %u, %s\n",
+	pr_info("clocksource %s: kernel's pages (shared), %s host clock, TSC %u kHz, rating %u, no vDSO\n",
 		PVC_NAME, pvc_page_stable(&r) ? "stable" : "unstable",
-		pvc_tsc_khz(r.mul, r.shift), rating,
-		pvc_clocksource_can_vdso() ? "vDSO" : "no vDSO");
+		pvc_tsc_khz(r.mul, r.shift), rating);
 	return 0;
 
-err_clocksource:
-	pvc_clocksource_unregister();
-err_dev:
-	pvc_event_dev_remove();
 err_sysfs:
 	pvc_sysfs_remove();
-err_wall:
-	pvc_wall_exit();
 	return err;
 }
 
@@ -98,11 +73,8 @@ static void __exit pvc_exit(void)
 	if (!enable)
 		return;
 
-	pvc_events_stop();
 	pvc_clocksource_unregister();
-	pvc_event_dev_remove();
 	pvc_sysfs_remove();
-	pvc_wall_exit();
 }
 
 module_init(pvc_init);

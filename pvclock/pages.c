@@ -11,8 +11,6 @@
 #include <linux/cc_platform.h>
 #include <linux/kvm_para.h>
 #include <linux/preempt.h>
-#include <linux/string.h>
-#include <linux/uaccess.h>
 #include <asm/tsc.h>
 
 #include "compat.h"
@@ -21,8 +19,6 @@
 
 /* The host has KVM_FEATURE_CLOCKSOURCE_STABLE_BIT. */
 static bool pvc_stable_bit_valid __read_mostly;
-
-static u32 pvc_features;
 
 /*
  * kvm_para_has_feature() is not for modules in any kernel. The answer is in
@@ -33,16 +29,6 @@ static u32 pvc_host_features(void)
 	u32 base = cpuid_base_hypervisor(KVM_SIGNATURE, 0);
 
 	return base ? cpuid_eax(base | KVM_CPUID_FEATURES) : 0;
-}
-
-/**
- * pvc_pages_features() - what the host offers
- *
- * Return: bits by number of KVM_FEATURE_; 0 before pvc_pages_find().
- */
-u32 pvc_pages_features(void)
-{
-	return pvc_features;
 }
 
 /**
@@ -81,7 +67,6 @@ int pvc_pages_find(void)
 		return -ENODEV;
 	}
 
-	pvc_features = features;
 	pvc_stable_bit_valid = features & BIT(KVM_FEATURE_CLOCKSOURCE_STABLE_BIT);
 
 	if (pvc_page_sample(&r)) {
@@ -110,49 +95,6 @@ bool notrace pvc_page_read(struct pvc_reading *r)
 		return false;
 	}
 	return pvc_read(page, rdtsc_ordered, r);
-}
-
-/**
- * pvc_page_version() - version of the running CPU's page
- *
- * Another one than before means that the host has written the page, or is writing it.
- *
- * Context: preemption disabled; any context.
- * Return: the version; 0 if there is no page.
- */
-u32 notrace pvc_page_version(void)
-{
-	const struct pvclock_vcpu_time_info *page = vrh_this_cpu_pvclock();
-
-	return page ? READ_ONCE(page->version) : 0;
-}
-
-/**
- * pvc_pages_mapped() - does the vDSO of the calling program show CPU 0's page?
- *
- * The kernel shows it to all programs or to none, and from then on for ever. A program
- * whose vDSO reads a page that is not there dies of SIGBUS.
- *
- * Context: process context of a program; may fault.
- * Return: true if it does.
- */
-bool pvc_pages_mapped(void)
-{
-	const struct pvclock_vsyscall_time_info *kernels = pvclock_get_pvti_cpu0_va();
-	unsigned long programs = vrh_vdso_pvclock_page();
-	struct pvclock_vcpu_time_info seen;
-	unsigned int tries;
-
-	if (!kernels || !programs || !pvc_stable_bit_valid)
-		return false;
-	/* The host may write it meanwhile: not for long. */
-	for (tries = 0; tries < PVC_MAX_TRIES; tries++) {
-		if (copy_from_user(&seen, (void __user *)programs, sizeof(seen)))
-			return false;
-		if (!memcmp(&seen, &kernels->pvti, sizeof(seen)))
-			return true;
-	}
-	return false;
 }
 
 /**

@@ -6,15 +6,11 @@
 #include <linux/types.h>
 
 #include "clock_math.h"
-#include "include/pvclock_rh.h"
 
 #define PVC_NAME "kvm-clock-rh"
 
 /* pages.c: finding and reading the kernel's own pvclock pages */
 int pvc_pages_find(void);
-u32 pvc_pages_features(void);
-bool pvc_pages_mapped(void);
-u32 pvc_page_version(void);
 bool pvc_page_read(struct pvc_reading *r);
 bool pvc_page_stable(const struct pvc_reading *r);
 int pvc_page_sample(struct pvc_reading *r);
@@ -35,29 +31,9 @@ struct pvc_stats {
 	unsigned long unreadable;
 };
 
-int pvc_clocksource_register(int rating, bool vdso);
+int pvc_clocksource_register(int rating);
 void pvc_clocksource_unregister(void);
-void pvc_clocksource_tick(void);
-bool pvc_clocksource_vdso(void);
-bool pvc_clocksource_can_vdso(void);
 void pvc_stats_sum(struct pvc_stats *sum);
-
-/* wall.c: the host's real time */
-int pvc_wall_init(u32 features);
-void pvc_wall_exit(void);
-int pvc_wall_epoch(u64 *epoch);
-
-/* events.c: finding out that the host did something to the clock */
-int pvc_events_start(void);
-void pvc_events_stop(void);
-u64 pvc_events_lost(void);
-
-/* events_dev.c: telling of it */
-int pvc_event_dev_create(void);
-void pvc_event_dev_remove(void);
-void pvc_event_tell(struct pvclock_rh_event *event);
-bool pvc_event_last(struct pvclock_rh_event *event);
-int pvc_event_print(const struct pvclock_rh_event *event, char *line, size_t size);
 
 /* sysfs.c: /sys/kernel/pvclock_rh/ */
 int pvc_sysfs_create(void);

@@ -40,38 +40,6 @@ static ssize_t tsc_khz_show(struct kobject *kobj, struct kobj_attribute *attr, c
 
 static struct kobj_attribute tsc_khz_attr = __ATTR_RO(tsc_khz);
 
-static ssize_t vdso_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
-{
-	return sysfs_emit(buf, "%s\n", pvc_clocksource_vdso() ? "on" :
-			  pvc_clocksource_can_vdso() ? "off: unstable" : "off: refused");
-}
-
-static struct kobj_attribute vdso_attr = __ATTR_RO(vdso);
-
-static ssize_t last_event_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
-{
-	struct pvclock_rh_event event;
-
-	return pvc_event_last(&event) ? pvc_event_print(&event, buf, PAGE_SIZE) :
-					sysfs_emit(buf, "none\n");
-}
-
-static struct kobj_attribute last_event_attr = __ATTR_RO(last_event);
-
-static ssize_t events_lost_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
-{
-	return sysfs_emit(buf, "%llu\n", pvc_events_lost());
-}
-
-static struct kobj_attribute events_lost_attr = __ATTR_RO(events_lost);
-
-static ssize_t paused_ns_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
-{
-	return sysfs_emit(buf, "%llu\n", pvclock_rh_paused_ns());
-}
-
-static struct kobj_attribute paused_ns_attr = __ATTR_RO(paused_ns);
-
 /* A counter of struct pvc_stats, summed over the CPUs. */
 #define PVC_COUNTER(name)								\
 	static ssize_t name##_show(struct kobject *kobj, struct kobj_attribute *attr,	\
@@ -93,10 +61,6 @@ static struct attribute *pvc_attrs[] = {
 	&state_attr.attr,
 	&stable_attr.attr,
 	&tsc_khz_attr.attr,
-	&vdso_attr.attr,
-	&last_event_attr.attr,
-	&events_lost_attr.attr,
-	&paused_ns_attr.attr,
 	&retries_attr.attr,
 	&clamp_hits_attr.attr,
 	&tsc_behind_attr.attr,

@@ -77,12 +77,6 @@ bool pvc_page_stable(const struct pvc_reading *r)
 	return pvc_flags_stable(r->flags, host.stable_valid);
 }
 
-/* No program reads a page of this host. */
-bool pvc_pages_mapped(void)
-{
-	return false;
-}
-
 int pvc_page_sample(struct pvc_reading *r)
 {
 	bool ok;

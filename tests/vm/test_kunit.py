@@ -49,7 +49,6 @@ EXPECTED = set("""
     net_ring_test
     net_send_test
     net_wake_test
-    pvclock_event_test
     pvclock_host_test
     pvclock_jumps_test
     pvclock_load_test
