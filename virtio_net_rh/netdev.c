@@ -252,9 +252,9 @@ static int set_real_queues(struct vnet *vn, unsigned int pairs)
  * @pairs: 1 to vn->max_pairs
  *
  * Context: process context, rtnl.
- * Return: 0, or an error with everything as it was; but the interface is left with
- * fewer pairs that were asked for where the device may have obeyed: it did not answer
- * (-ETIMEDOUT), or the control virtqueue broke after the command was sent (-EIO).
+ * Return: 0, or an error with everything as it was; but where fewer pairs were asked for
+ * and the device may have obeyed, these stay: it did not answer (-ETIMEDOUT), or the
+ * control virtqueue broke after the command was sent (-EIO).
  */
 int vnet_set_pairs(struct vnet *vn, unsigned int pairs)
 {

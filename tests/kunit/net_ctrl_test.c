@@ -40,6 +40,13 @@ static void listen_for(struct kunit *test, char *text)
 	sought = text;
 }
 
+/* As many pairs serve the stack both ways. */
+static void expect_pairs(struct kunit *test, unsigned int nr)
+{
+	KUNIT_EXPECT_EQ(test, near.dev->real_num_tx_queues, nr);
+	KUNIT_EXPECT_EQ(test, near.dev->real_num_rx_queues, nr);
+}
+
 static void ctrl_exit(struct kunit *test)
 {
 	listen_no_more();
@@ -68,7 +75,7 @@ static void refused_commands_change_nothing(struct kunit *test)
 	}
 	act(test, &near, .op = SIM_PATCH, .queue = CTRL, .width = 1, .value = 1);
 	KUNIT_EXPECT_EQ(test, set_channels(1), -EIO);
-	KUNIT_EXPECT_EQ(test, near.dev->real_num_tx_queues, PAIRS);
+	expect_pairs(test, PAIRS);
 	act(test, &near, .op = SIM_PATCH, .queue = CTRL, .width = 1, .value = 1);
 	KUNIT_EXPECT_EQ(test, add_vlan(7), -EIO);
 	sim_test_applied(test, near.sim);
@@ -198,7 +205,7 @@ static void control_lie(struct kunit *test, const struct sim_ring_lie *lie, u64 
 	for (i = 0; i < 6; i++)
 		KUNIT_EXPECT_EQ(test, set_mac(2), -EIO);
 	KUNIT_EXPECT_EQ(test, set_channels(1), -EIO);
-	KUNIT_EXPECT_EQ(test, near.dev->real_num_tx_queues, PAIRS);
+	expect_pairs(test, PAIRS);
 	KUNIT_EXPECT_EQ(test, counter(&near, "cvq_timeouts"), 0);
 	/* Each of them is counted. */
 	KUNIT_EXPECT_EQ(test, counter(&near, "cvq_failed"), failed + 7);
@@ -261,7 +268,7 @@ static void probe_without_answers(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, sim_plug(sim), 0);
 	KUNIT_ASSERT_TRUE(test, sim_test_live(sim));
 	port_open(test, &near, sim);
-	KUNIT_EXPECT_EQ(test, near.dev->real_num_tx_queues, 1);
+	expect_pairs(test, 1);
 	moves(test);
 	unplug(test, false);
 	command_timeout(test, "10000");
@@ -279,7 +286,7 @@ static void probe_with_a_broken_control_queue(struct kunit *test)
 	sim_test_applied(test, sim);
 	KUNIT_ASSERT_TRUE(test, sim_test_live(sim));
 	port_open(test, &near, sim);
-	KUNIT_EXPECT_EQ(test, near.dev->real_num_tx_queues, 1);
+	expect_pairs(test, 1);
 	KUNIT_EXPECT_EQ(test, set_channels(PAIRS), -EIO);
 	moves(test);
 }
@@ -309,12 +316,10 @@ static void pairs_of_a_device_that_is_silent(struct kunit *test)
 	command_timeout(test, "100");
 	act(test, &near, .op = SIM_HOLD, .queue = CTRL, .count = 2);
 	KUNIT_EXPECT_EQ(test, set_channels(1), -ETIMEDOUT);
-	KUNIT_EXPECT_EQ(test, near.dev->real_num_tx_queues, 1);
-	KUNIT_EXPECT_EQ(test, near.dev->real_num_rx_queues, 1);
+	expect_pairs(test, 1);
 	moves(test);
 	KUNIT_EXPECT_EQ(test, set_channels(PAIRS), -ETIMEDOUT);
-	KUNIT_EXPECT_EQ(test, near.dev->real_num_tx_queues, 1);
-	KUNIT_EXPECT_EQ(test, near.dev->real_num_rx_queues, 1);
+	expect_pairs(test, 1);
 	moves(test);
 	counted(test, "cvq_timeouts", 2);
 	sim_test_applied(test, near.sim);
@@ -337,13 +342,11 @@ static void a_break_leaves_the_fewer_pairs(struct kunit *test)
 		act(test, &near, .op = SIM_ID, .queue = CTRL, .value = U32_MAX);
 		KUNIT_EXPECT_EQ(test, set_channels(1), -EIO);
 		sim_test_applied(test, near.sim);
-		KUNIT_EXPECT_EQ(test, near.dev->real_num_tx_queues, 1);
-		KUNIT_EXPECT_EQ(test, near.dev->real_num_rx_queues, 1);
+		expect_pairs(test, 1);
 		moves(test);
 		/* Of one that is broken before, everything stays: control_lie(). */
 		KUNIT_EXPECT_EQ(test, set_channels(PAIRS), -EIO);
-		KUNIT_EXPECT_EQ(test, near.dev->real_num_tx_queues, 1);
-		KUNIT_EXPECT_EQ(test, near.dev->real_num_rx_queues, 1);
+		expect_pairs(test, 1);
 		counted(test, "cvq_failed", 2);
 		moves(test);
 	}
