@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from vrhlab import Disk, GuestDied, GuestUnhealthy, UserNet, build, counters, host, verdict
+from vrhlab import Disk, Guest, GuestDied, GuestUnhealthy, UserNet, build, counters, host, verdict
 
 
 def stock(lab):
@@ -90,6 +90,38 @@ def test_verdict_knows_reports_of_a_sick_kernel(line):
     console = f"[    1.0] fine\n[    2.0] {line}\n[    3.0] virtio_blk_rh: fine too\n"
     assert verdict.findings(console) == [f"[    2.0] {line}"]
     assert verdict.findings(console, [r"^\[    2.0\] "]) == []
+
+
+LEAK = """unreferenced object 0xffff888008498d80 (size 96):
+  comm "kworker/1:2", pid 50, jiffies 4294914251
+  backtrace (crc e4242fdf):
+    __kmalloc_noprof+0x36c/0x720
+    alloc_buf.constprop.0+0x4b/0x210 [%s]
+    ret_from_fork_asm+0x11/0x20
+"""
+
+
+def test_leaks_of_an_in_tree_driver_are_not_ours():
+    """They are left out of a report, and ours, or the kernel's, beside them are not."""
+    theirs, ours, unknown = (LEAK % name for name in ("virtio_console", "virtio_console_rh", "sg"))
+    assert verdict.leaks("") == verdict.leaks(theirs + theirs) == ""
+    assert verdict.leaks(theirs + ours + theirs + unknown) == (ours + unknown).strip()
+
+
+@pytest.mark.own_guest
+def test_boot_that_stalls_is_tried_again(lab, monkeypatch, capsys):
+    """As long as neither user space nor a module has run; the second failure counts."""
+    monkeypatch.setattr(Guest, "boot_seconds", 5)
+    guest = Guest(lab.kernel, built=build.stock(lab.kernel), extra=["-S"])
+    with pytest.raises(GuestDied, match="did not boot"):
+        guest.__enter__()
+    assert guest.retries == 1
+    assert "try 2 of 2" in "".join(capsys.readouterr())
+
+
+def test_boot_that_had_its_chance_is_not_tried_again(lab):
+    """The console tells that user space has begun."""
+    assert stock(lab)._had_its_chance()
 
 
 def test_printed_warning_fails_a_guest(lab):

@@ -95,6 +95,10 @@ class Guest:
 
     boot_seconds = 180  #: bound on booting; the debug kernel gets twice that
 
+    #: Boots before the failure of one is believed: QEMU with a thread for each processor loses
+    #: a guest now and then, whose kernel then waits for an interrupt or for the other processor.
+    tries = 2
+
     def __init__(self, kernel="6.12", built=None, smp=2, mem=1024, devices=(), append="",
                  early=(), root="9p", cpu=None, machine="q35", extra=(), allowed=(),
                  slot=True, initrd=None, incoming=None, accel=None):
@@ -113,6 +117,7 @@ class Guest:
         self._hello = queue.Queue()
         self._ids = itertools.count(1)
         self._dead = threading.Event()
+        self.retries = 0        #: boots that failed before this one
         self._cleanup = contextlib.ExitStack()
 
     # -- life -------------------------------------------------------------------------
@@ -136,6 +141,26 @@ class Guest:
 
     def start(self):
         """Boots; returns when the agent answers."""
+        while True:
+            try:
+                self._start()
+                return
+            except GuestDied as error:
+                if self.incoming or self.retries + 1 >= self.tries or self._had_its_chance():
+                    raise
+                self.retries += 1
+                host.say(f"{self.kernel.release} did not boot, try {self.retries + 1} of "
+                         f"{self.tries}: {error}")
+            self._cleanup.close()
+            self._dead.clear()
+            while not self._hello.empty():      # the end of the one that died
+                self._hello.get()
+
+    def _had_its_chance(self):
+        """True if user space, or a module, may be why a boot has failed: it is not tried again."""
+        return "Run /init as init process" in self.console()
+
+    def _start(self):
         packages.ensure(packages.GUEST, "guests")
         if self.slot:
             self._cleanup.enter_context(host.guest_slot())
@@ -341,9 +366,12 @@ class Guest:
             return
         # An object must be 5 s old, and one scan may see a pointer in flight.
         script = ("f=/sys/kernel/debug/kmemleak; sleep 6; echo scan >$f; echo scan >$f; cat $f")
-        leaks = self.run(script, timeout=180)
-        if leaks.stdout.strip():
-            raise GuestUnhealthy(f"kmemleak:\n{leaks.stdout}")
+        report = self.run(script, timeout=180).stdout
+        leaks = verdict.leaks(report)
+        if report.strip() and not leaks:
+            self.allow(r"kmemleak: \d+ new suspected", "all of them are an in-tree driver's")
+        if leaks:
+            raise GuestUnhealthy(f"kmemleak:\n{leaks}")
 
     # -- commands ---------------------------------------------------------------------
 

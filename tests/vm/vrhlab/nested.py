@@ -24,10 +24,6 @@ KERNEL = "6.12"
 #: How many Inner guests an outer one can have at a time: one, and who takes it over.
 PLACES = 2
 
-#: Boots of an inner guest before its failure is believed. An emulated processor that emulates
-#: a host loses a guest now and then, more often one with two processors (DESIGN.md counts).
-TRIES = 3
-
 #: What the clock of the outer guest can be. On the TSC, KVM tells its guests that the clock pages
 #: of all processors are in step (the stable bit); on another one it does not.
 STABLE, UNSTABLE = "tsc", "hpet"
@@ -121,25 +117,28 @@ class _Process:
 class Inner(Guest):
     """A guest under KVM in OUTER, or in an outer guest of its own whose clock is CLOCK.
 
-    `outer` is that guest, `retries` counts boots that failed before this one.
+    `outer` is that guest.
     """
+
+    #: An emulated processor that emulates a host loses a guest more often, most often one with
+    #: two processors (DESIGN.md counts).
+    tries = 3
 
     _numbers = itertools.count()
 
     def __init__(self, kernel="6.12", outer=None, clock=STABLE, smp=1, mem=512, **options):
         super().__init__(kernel, smp=smp, mem=mem, accel="kvm", slot=False, **options)
         self.outer = outer or Outer(clock=clock)
-        self.retries = 0
         self._own = outer is None
         self._ports = self._ends = None
 
     def start(self):
         if not self._own:
-            self._start()
+            super().start()
             return
         self.outer.__enter__()
         try:
-            self._start()
+            super().start()
         except BaseException:
             self.outer.stop()
             raise
@@ -153,20 +152,8 @@ class Inner(Guest):
         super().assert_healthy()
         self.outer.assert_healthy()
 
-    def _start(self):
-        while True:
-            try:
-                super().start()
-                return
-            except GuestDied as error:
-                if self.incoming or self.retries + 1 >= TRIES:
-                    raise
-                self.retries += 1
-                host.say(f"an inner guest did not boot, try {self.retries + 1} of {TRIES}: {error}")
-            self._cleanup.close()
-            self._dead.clear()
-            while not self._hello.empty():      # the end of the one that died
-                self._hello.get()
+    def _had_its_chance(self):
+        return False
 
     def _make_directory(self):
         path = self.outer.share / f"inner{next(self._numbers)}"
