@@ -280,6 +280,12 @@ static void blk_ready(struct sim_device *sim)
 		sim_violation(sim, "DISCARD is negotiated with a host-managed zoned device");
 }
 
+static void blk_config_get(struct sim_device *sim, unsigned int at, const void *data,
+			   unsigned int len)
+{
+	sim_blk_config_heard(sim->data, at, data, len);
+}
+
 static void blk_config_set(struct sim_device *sim, unsigned int at, unsigned int len)
 {
 	u8 wce = sim_blk_config_wce(sim->data);
@@ -419,6 +425,7 @@ const struct sim_model sim_blk = {
 	.ready = blk_ready,
 	.kick = blk_kick,
 	.work = blk_work,
+	.config_get = blk_config_get,
 	.config_set = blk_config_set,
 	.act = blk_act,
 	.forget = blk_forget,

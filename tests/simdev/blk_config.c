@@ -69,6 +69,8 @@ static const struct blk_field blk_fields[] = {
 	BLK_ZONED_FIELD(model, zone_model),
 };
 
+static_assert(ARRAY_SIZE(blk_fields) <= BITS_PER_TYPE(u32));
+
 static bool blk_offers(const struct sim_blk_dev *blk, unsigned int bit)
 {
 	return blk->sim->options.features & BIT_ULL(bit);
@@ -217,8 +219,34 @@ void sim_blk_config_init(struct sim_blk_dev *blk)
 }
 
 /**
- * sim_blk_config_told() - reads what config space says by now
- * @blk: a device whose driver has read it
+ * sim_blk_config_heard() - the driver has read config space
+ * @blk: the device
+ * @at: where it read, bytes
+ * @data: what it got
+ * @len: bytes of @data
+ *
+ * Context: process context, without the device's lock.
+ */
+void sim_blk_config_heard(struct sim_blk_dev *blk, unsigned int at, const u8 *data,
+			  unsigned int len)
+{
+	const struct blk_field *field;
+	unsigned int i;
+
+	spin_lock(&blk->sim->config_lock);
+	for (i = 0; i < ARRAY_SIZE(blk_fields); i++) {
+		field = &blk_fields[i];
+		if (field->at < at || field->at + field->width > at + len)
+			continue;
+		*blk_limit(&blk->heard, field) = blk_get(blk, data + field->at - at, field->width);
+		blk->heard_fields |= BIT(i);
+	}
+	spin_unlock(&blk->sim->config_lock);
+}
+
+/**
+ * sim_blk_config_told() - what the driver can know of the limits by now
+ * @blk: a device whose driver has read them
  */
 void sim_blk_config_told(struct sim_blk_dev *blk)
 {
@@ -229,9 +257,12 @@ void sim_blk_config_told(struct sim_blk_dev *blk)
 
 	sim_config_read(blk->sim, 0, config, sizeof(config));
 	*told = *limits;
+	spin_lock(&blk->sim->config_lock);
 	for (i = 0; i < ARRAY_SIZE(blk_fields); i++)
-		*blk_limit(told, &blk_fields[i]) =
+		*blk_limit(told, &blk_fields[i]) = blk->heard_fields & BIT(i) ?
+			*blk_limit(&blk->heard, &blk_fields[i]) :
 			blk_get(blk, config + blk_fields[i].at, blk_fields[i].width);
+	spin_unlock(&blk->sim->config_lock);
 
 	blk->zones_told = told->zone_model == limits->zone_model &&
 			  told->zone_sectors == limits->zone_sectors &&

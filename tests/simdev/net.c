@@ -329,6 +329,7 @@ static void forget_commands(struct sim_net_dev *net)
 	for (i = 0; i < 2 * net->max_pairs; i++)
 		memset(&net->queue[i].coal, 0, sizeof(net->queue[i].coal));
 	net->pairs = 1;
+	net->pairs_twisted = false;
 	net->offloads = 0;
 }
 

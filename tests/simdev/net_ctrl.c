@@ -535,9 +535,10 @@ static u8 serve(struct sim_net_command *cmd)
 }
 
 /* One command; returns the bytes written. */
-static u32 one_command(struct sim_net_dev *net, struct sim_chain *chain)
+static u32 one_command(struct sim_net_command *cmd)
 {
-	struct sim_net_command cmd = { .net = net, .chain = chain };
+	struct sim_net_dev *net = cmd->net;
+	struct sim_chain *chain = cmd->chain;
 	struct virtio_net_ctrl_hdr hdr = {};
 	virtio_net_ctrl_ack ack = VIRTIO_NET_ERR;
 
@@ -546,20 +547,20 @@ static u32 one_command(struct sim_net_dev *net, struct sim_chain *chain)
 			      chain->in);
 	} else {
 		sim_chain_read(chain, 0, &hdr, sizeof(hdr));
-		cmd.class = hdr.class;
-		cmd.cmd = hdr.cmd;
-		cmd.len = chain->out - sizeof(hdr);
-		if (cmd.class < SIM_NET_CLASSES)
-			net->counters.commands[cmd.class]++;
-		ack = serve(&cmd);
+		cmd->class = hdr.class;
+		cmd->cmd = hdr.cmd;
+		cmd->len = chain->out - sizeof(hdr);
+		if (cmd->class < SIM_NET_CLASSES)
+			net->counters.commands[cmd->class]++;
+		ack = serve(cmd);
 	}
 	if (ack == VIRTIO_NET_OK) {
 		net->ctrl_ok++;
 	} else {
 		net->counters.refused++;
-		cmd.result = 0;
+		cmd->result = 0;
 	}
-	return sim_chain_write(chain, 0, &ack, sizeof(ack)) + cmd.result;
+	return sim_chain_write(chain, 0, &ack, sizeof(ack)) + cmd->result;
 }
 
 /**
@@ -573,6 +574,12 @@ void sim_net_control(struct sim_net_dev *net, struct sim_queue *queue)
 {
 	struct sim_chain *chain;
 
-	while ((chain = sim_pop(queue)))
-		sim_use(queue, chain, one_command(net, chain));
+	while ((chain = sim_pop(queue))) {
+		struct sim_net_command cmd = { .net = net, .chain = chain };
+		u64 patched = net->sim->stats.by_op[SIM_PATCH];
+
+		sim_use(queue, chain, one_command(&cmd));
+		if (cmd.class == VIRTIO_NET_CTRL_MQ)
+			net->pairs_twisted = net->sim->stats.by_op[SIM_PATCH] != patched;
+	}
 }

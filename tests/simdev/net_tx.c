@@ -147,7 +147,7 @@ static bool good_csum(struct sim_net_dev *net, const struct sim_net_packet *pack
 /* Is the queue one that the driver has enabled by a command of class MQ? */
 static bool good_queue(struct sim_net_dev *net, const struct sim_queue *queue)
 {
-	if (queue->index / 2 < net->pairs)
+	if (queue->index / 2 < net->pairs || net->pairs_twisted)
 		return true;
 	sim_violation(net->sim, "transmit: packet on queue %u, queue pairs in use are %u",
 		      queue->index, net->pairs);

@@ -255,8 +255,11 @@ struct sim_blk_fail {
  * struct sim_blk_dev - a block device; under @sim's lock
  * @sim: the device it belongs to
  * @limits: what it is
- * @told: what config space said at DRIVER_OK, where scripts can lie; the driver is held to
- *	this
+ * @heard: what the driver read in config space last, where scripts can lie; under
+ *	config_lock
+ * @heard_fields: those of @heard that it has read, bits by their place in blk_fields
+ * @told: @heard, and of what it had not read what config space said at DRIVER_OK; the
+ *	driver is held to this
  * @capacity: sectors that it has
  * @capacity_told: most sectors that it claimed since DRIVER_OK: nobody can blame a driver
  *	for a request that was on its way when the disk shrank
@@ -279,6 +282,8 @@ struct sim_blk_fail {
 struct sim_blk_dev {
 	struct sim_device *sim;
 	struct sim_blk_limits limits;
+	struct sim_blk_limits heard;
+	u32 heard_fields;
 	struct sim_blk_limits told;
 	u64 capacity;
 	u64 capacity_told;
@@ -372,6 +377,8 @@ static_assert(SIM_BLK_ZONED_AT == 72);
 static_assert(SIM_BLK_CONFIG_LEN == 96);
 
 void sim_blk_config_init(struct sim_blk_dev *blk);
+void sim_blk_config_heard(struct sim_blk_dev *blk, unsigned int at, const u8 *data,
+			  unsigned int len);
 void sim_blk_config_told(struct sim_blk_dev *blk);
 u64 sim_blk_config_capacity(struct sim_blk_dev *blk);
 u8 sim_blk_config_wce(struct sim_blk_dev *blk);

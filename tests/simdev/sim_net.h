@@ -416,6 +416,7 @@ struct sim_net_queue {
  * @sim: it
  * @max_pairs: queue pairs that it has; the driver sees one without MQ and RSS
  * @pairs: that the driver uses: for transmit, and for receive unless @rss steers
+ * @pairs_twisted: it cannot know, as the script changed the answer to its last command
  * @queue: two times @max_pairs
  * @live: from DRIVER_OK to the reset
  * @link: is up
@@ -449,6 +450,7 @@ struct sim_net_dev {
 	struct sim_device *sim;
 	unsigned int max_pairs;
 	unsigned int pairs;
+	bool pairs_twisted;
 	struct sim_net_queue *queue;
 	bool live;
 	bool link;

@@ -340,6 +340,8 @@ __printf(2, 3) void sim_violation(struct sim_device *sim, const char *format, ..
  * @kick: the driver may have made buffers available on a queue; also after
  *	SIM_RELEASE and when a delay is over
  * @work: after sim_wake(), whatever happened; may be NULL
+ * @config_get: the driver has read @data, @len bytes of config space at @at; without the
+ *	device's lock; may be NULL
  * @config_set: the driver has written @len bytes of config space at @at
  * @act: does one of its own operations; 0 or an errno
  * @forget: forgets its own operations that have not come to their event yet; may be NULL
@@ -368,6 +370,8 @@ struct sim_model {
 	void (*ready)(struct sim_device *sim);
 	void (*kick)(struct sim_device *sim, struct sim_queue *queue);
 	void (*work)(struct sim_device *sim);
+	void (*config_get)(struct sim_device *sim, unsigned int at, const void *data,
+			   unsigned int len);
 	void (*config_set)(struct sim_device *sim, unsigned int at, unsigned int len);
 	int (*act)(struct sim_device *sim, const struct sim_action *action);
 	void (*forget)(struct sim_device *sim);

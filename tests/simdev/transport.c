@@ -45,6 +45,8 @@ static void sim_config_get(struct virtio_device *vdev, unsigned int at, void *da
 		return;
 	}
 	sim_config_read(sim, at, data, len);
+	if (sim->model->config_get)
+		sim->model->config_get(sim, at, data, len);
 	if (!READ_ONCE(sim->nr_rules))
 		return;
 	sim_lock(sim);
