@@ -197,6 +197,29 @@ while True:
     def make(self):
         return [Serial(hotplug=True), Port("org.vrh.port0"), Port("org.vrh.port1")]
 
+    def attached(self, guest, port, wanted):
+        """Waits until QEMU has, or no more has, the host's end of a port in its hands."""
+        def connected():
+            return any(found["label"] == f"chr-{port.ident}" and
+                       not found["filename"].startswith("disconnected:")
+                       for found in guest.qmp("query-chardev"))
+        host.until(lambda: connected() == wanted, 30,
+                   f"{port.name} is {'' if wanted else 'dis'}connected")
+
+    @contextlib.contextmanager
+    def end(self, guest, port, timeout):
+        """The host's end of a port, connected as far as QEMU is concerned.
+
+        A socket is connected before QEMU looks at it, and what the guest writes until then
+        to a port that it still takes for open, QEMU throws away.
+        """
+        try:
+            with port.connect(timeout=timeout) as end:
+                self.attached(guest, port, True)
+                yield end
+        finally:
+            self.attached(guest, port, False)
+
     def check(self, guest):
         name = self.device(guest).name
         data = os.urandom(65536)
@@ -206,7 +229,7 @@ while True:
             guest.wait(f"test -n \"{found}\"", 30)
             node = guest.sh(f"f={found}; f=${{f%/name}}; echo /dev/${{f##*/}}")
             guest.wait(f"test -c {node}", 30)
-            with port.connect(timeout=60) as end:
+            with self.end(guest, port, 60) as end:
                 # The host's connection reaches the guest as a message, after a while.
                 echo = guest.start_command(
                     f"cp /share/sent /tmp/sent; exec 3<>{node}; cat /tmp/sent >&3; "
@@ -221,17 +244,16 @@ while True:
                 echo.wait(check=True)
 
     def host_load(self, guest, stop):
-        ends = [port.connect() for port in self.parts[1:]]
-        for end in ends:
-            end.settimeout(0.05)
-        while not stop.is_set():
+        with contextlib.ExitStack() as stack:
+            ends = [stack.enter_context(self.end(guest, port, 10)) for port in self.parts[1:]]
             for end in ends:
-                with contextlib.suppress(OSError):
-                    end.recv(65536)
-                with contextlib.suppress(OSError):
-                    end.send(bytes(1024))
-        for end in ends:
-            end.close()
+                end.settimeout(0.05)
+            while not stop.is_set():
+                for end in ends:
+                    with contextlib.suppress(OSError):
+                        end.recv(65536)
+                    with contextlib.suppress(OSError):
+                        end.send(bytes(1024))
 
 
 class BalloonWorkout(Workout):
