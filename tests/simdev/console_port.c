@@ -92,7 +92,7 @@ static void port_check_output(struct sim_con *con, struct sim_con_port *port)
 		return;
 	/* What was sent before it may still lie in the other ring. */
 	sim_con_ctrl_drain(con);
-	/* Where nothing is heard any more, because of what the driver was told, it may have said so. */
+	/* Where a lie ended the hearing, the driver may have said so. */
 	if (!port->was_ready && !con->sim->queues[SIM_CON_CTRL_TX].lied)
 		sim_violation(con->sim, "port %u: %u bytes before PORT_READY", port->id,
 			      chain->out);
