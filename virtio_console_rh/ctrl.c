@@ -104,7 +104,7 @@ static bool vcon_ctrl_put_ready(struct vcon_device *vcon)
 	port = list_first_entry_or_null(&c->ready_ports, struct vcon_port, ctrl.ready_node);
 	if (!port || !vcon_ctrl_put(vcon, port->id, VIRTIO_CONSOLE_PORT_READY, 1, 1))
 		return false;
-	list_del_init(&port->ctrl.ready_node);
+	list_move_tail(&port->ctrl.ready_node, &c->told_ports);
 	port->ctrl.ready = true;
 	if (port->ctrl.open != port->ctrl.told_open && list_empty(&port->ctrl.open_node))
 		list_add_tail(&port->ctrl.open_node, &c->open_ports);
@@ -184,6 +184,36 @@ out:
 	if (again)
 		queue_work(vcon_wq, &c->work);
 	rcu_read_unlock();
+}
+
+/* Ports of which the device has just been told: their output may go. */
+static void vcon_ctrl_tell_ports(struct vcon_device *vcon)
+{
+	struct vcon_ctrl *c = &vcon->ctrl;
+	struct vcon_port *port;
+
+	for (;;) {
+		spin_lock_irq(&c->lock);
+		port = list_first_entry_or_null(&c->told_ports, struct vcon_port, ctrl.ready_node);
+		if (port)
+			list_del_init(&port->ctrl.ready_node);
+		spin_unlock_irq(&c->lock);
+		if (!port)
+			return;
+		vcon_port_told(port);
+	}
+}
+
+/**
+ * vcon_ctrl_told_ready() - has the device been told that it may use a port?
+ * @port: the port
+ *
+ * Context: control work, or probe.
+ * Return: true if it has, or if that is no device that is told such things.
+ */
+bool vcon_ctrl_told_ready(const struct vcon_port *port)
+{
+	return !port->vcon->multiport || READ_ONCE(port->ctrl.ready);
 }
 
 /**
@@ -433,6 +463,7 @@ static void vcon_ctrl_work(struct work_struct *work)
 		spin_unlock_irq(&c->lock);
 		empty = vcon_ctrl_drain(vcon);
 		vcon_ctrl_send(vcon, true);
+		vcon_ctrl_tell_ports(vcon);
 		if (!vcon_ctrl_waiting(c)) {
 			if (!empty)
 				break;
@@ -476,6 +507,7 @@ int vcon_ctrl_alloc(struct vcon_device *vcon)
 	INIT_WORK(&c->work, vcon_ctrl_work);
 	vcon_settle_init(vcon);
 	INIT_LIST_HEAD(&c->ready_ports);
+	INIT_LIST_HEAD(&c->told_ports);
 	INIT_LIST_HEAD(&c->open_ports);
 	if (!vcon->multiport)
 		return 0;

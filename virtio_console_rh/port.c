@@ -259,17 +259,11 @@ void vcon_port_sigio(struct vcon_port *port)
 		kill_fasync(&port->fasync, SIGIO, POLL_OUT);
 }
 
-/**
- * vcon_port_output() - output need not wait for the device's word any more
- * @port: the port
- *
- * Context: control work, or probe.
- */
-void vcon_port_output(struct vcon_port *port)
+/* Whoever waits for the host's word about a port looks again. */
+static void vcon_port_changed(struct vcon_port *port)
 {
 	unsigned long flags;
 
-	WRITE_ONCE(port->held, false);
 	/* A host that leaves gives back what it did not read. */
 	vcon_tx_lock(&port->tx, &flags);
 	vcon_tx_reap(port);
@@ -283,9 +277,35 @@ void vcon_port_output(struct vcon_port *port)
 }
 
 /**
+ * vcon_port_output() - output need not wait for the device's word any more
+ * @port: the port
+ *
+ * Context: control work, or probe.
+ */
+void vcon_port_output(struct vcon_port *port)
+{
+	WRITE_ONCE(port->held, false);
+	vcon_port_changed(port);
+}
+
+/**
+ * vcon_port_told() - the device has been told that it may use the port
+ * @port: the port
+ *
+ * Context: control work.
+ */
+void vcon_port_told(struct vcon_port *port)
+{
+	if (!port->host_unsure)
+		vcon_port_output(port);
+}
+
+/**
  * vcon_port_set_host_open() - somebody on the host came or left
  * @port: the port
  * @open: somebody listens
+ *
+ * A device may say so before it has been told that the port is ready: output waits for that.
  *
  * Context: control work, or probe.
  */
@@ -295,7 +315,10 @@ void vcon_port_set_host_open(struct vcon_port *port, bool open)
 	port->host_open = open;
 	spin_unlock_irq(&port->rx.lock);
 	port->host_unsure = false;
-	vcon_port_output(port);
+	if (vcon_ctrl_told_ready(port))
+		vcon_port_output(port);
+	else
+		vcon_port_changed(port);
 }
 
 /**
@@ -433,6 +456,8 @@ int vcon_port_add(struct vcon_device *vcon, u32 id)
 	if (err)
 		goto put;
 	vcon_tx_start(port, vcon_out_vq(vcon, id));
+	/* Until the device is told that it is ready: vcon_port_told(). */
+	port->held = vcon->multiport;
 	rcu_assign_pointer(vcon->ports[id], port);
 	vcon_rx_kick(port);
 

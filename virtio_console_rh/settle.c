@@ -119,7 +119,10 @@ static bool vcon_settle_needed(struct vcon_device *vcon)
 	return false;
 }
 
-/* Nothing is heard, or not in time: ports stay as they were, and output need not wait. */
+/*
+ * Nothing is heard, or not in time: ports from before stay as they were, and their output
+ * need not wait. That of a new one waits until the device has been told of it.
+ */
 static void vcon_settle_silenced(struct vcon_device *vcon)
 {
 	struct vcon_port *port;
@@ -128,7 +131,7 @@ static void vcon_settle_silenced(struct vcon_device *vcon)
 	vcon->settle.waiting = false;
 	for (id = 0; id < vcon->max_ports; id++) {
 		port = rcu_dereference_protected(vcon->ports[id], true);
-		if (port && port->held)
+		if (port && port->held && (port->host_unsure || vcon_ctrl_told_ready(port)))
 			vcon_port_output(port);
 	}
 }

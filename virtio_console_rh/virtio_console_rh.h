@@ -175,8 +175,8 @@ void vcon_tx_done(struct virtqueue *vq);
  * @host_open: somebody listens on the host's side; under rx.lock
  * @host_unsure: @host_open is from before a suspend or reset, and the device has
  *	not confirmed it yet; control work, and while that cannot run
- * @held: output waits for that, for a while: settle.c; written as @host_unsure is, read
- *	by all
+ * @held: output waits for that, for a while: settle.c; and of a new port until the device
+ *	has been told that it is ready; written as @host_unsure is, read by all
  * @unsure: the port is from before a suspend or reset, and the device has not
  *	named it since; control work, and while that cannot run
  * @name: as the device calls it, or NULL; control work only, then constant
@@ -225,6 +225,7 @@ void vcon_port_unplug(struct vcon_port *port);
 void vcon_port_freeze(struct vcon_port *port);
 int vcon_port_thaw(struct vcon_port *port);
 void vcon_port_output(struct vcon_port *port);
+void vcon_port_told(struct vcon_port *port);
 void vcon_port_set_host_open(struct vcon_port *port, bool open);
 void vcon_port_set_name(struct vcon_port *port, const char *name);
 void vcon_port_set_console(struct vcon_port *port, bool console);
@@ -304,6 +305,7 @@ struct vcon_ctrl_slot {
  * @posted: receive buffers that the device was given at the greeting
  * @device_ready: DEVICE_READY waits to be sent
  * @ready_ports: ports whose PORT_READY waits to be sent
+ * @told_ports: ports whose PORT_READY was sent just now; @work only, empty between its rounds
  * @open_ports: ports whose PORT_OPEN waits to be sent
  * @refused: ids of ports that could not be made; PORT_READY 0 waits to be sent
  * @backlog: ring of decoded messages; @work only
@@ -331,6 +333,7 @@ struct vcon_ctrl {
 	unsigned int posted;
 	bool device_ready;
 	struct list_head ready_ports;
+	struct list_head told_ports;
 	struct list_head open_ports;
 	unsigned long *refused;
 	struct vcon_ctrl_msg *backlog;
@@ -353,6 +356,7 @@ int vcon_ctrl_start(struct vcon_device *vcon, struct virtqueue *in, struct virtq
 void vcon_ctrl_cancel(struct vcon_device *vcon);
 void vcon_ctrl_detach(struct vcon_device *vcon);
 void vcon_ctrl_reap_vq(struct virtqueue *vq);
+bool vcon_ctrl_told_ready(const struct vcon_port *port);
 void vcon_ctrl_port_ready(struct vcon_port *port);
 void vcon_ctrl_port_open(struct vcon_port *port, bool open);
 void vcon_ctrl_port_gone(struct vcon_port *port);

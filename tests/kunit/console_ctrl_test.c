@@ -314,6 +314,37 @@ static void a_port_that_is_not_answered_for_is_closed(struct kunit *test)
 	both_work(test, sim);
 }
 
+/*
+ * Devices say in their answers to PORT_READY who listens. This one says so before it has
+ * been told: it has not given back the first message, and until then there are no others.
+ */
+static void output_waits_until_the_device_knows_of_the_port(struct kunit *test)
+{
+	struct sim_device *sim = make(test, FEATURES | SIM_RING_FEATURES, 64, 2);
+	struct end end = { .sim = sim, .id = PORT };
+	char path[32];
+
+	sim_tell(test, sim, .op = SIM_HOLD, .queue = CTRL_TX, .count = 1000);
+	plug(test, sim);
+	end_path(&end, path, sizeof(path));
+	end = open_as(test, sim, PORT, path);
+	sim_console_send(sim, PORT, VIRTIO_CONSOLE_PORT_OPEN, 1, NULL, 0);
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(!(vfs_poll(end.file, NULL) & EPOLLHUP), SOON_MS));
+	KUNIT_EXPECT_EQ(test, put_once(&end, sent, 1), -EAGAIN);
+	KUNIT_EXPECT_FALSE(test, vfs_poll(end.file, NULL) & EPOLLOUT);
+	start(test, &end, WRITES);
+	msleep(100);
+	KUNIT_EXPECT_EQ(test, state(sim, PORT).output, 0);
+	KUNIT_EXPECT_FALSE(test, state(sim, PORT).guest_open);
+	sim_forget(sim);
+	returns(test, 100);
+	KUNIT_EXPECT_TRUE(test, sim_test_wait(state(sim, PORT).output == 100, SOON_MS));
+	is_connected(test, &end);
+	data_moves(test, &end);
+	close_end(&end);
+	both_work(test, sim);
+}
+
 /* Sixteen messages of ours are under way at most; what comes to more is told later. */
 static void what_we_say_waits_for_a_device_that_does_not_listen(struct kunit *test)
 {
@@ -383,6 +414,7 @@ static struct kunit_case console_ctrl_cases[] = {
 	KUNIT_CASE(a_lost_interrupt_delays_messages_and_no_more),
 	KUNIT_CASE(a_device_that_does_not_answer_has_no_ports_yet),
 	KUNIT_CASE(a_port_that_is_not_answered_for_is_closed),
+	KUNIT_CASE(output_waits_until_the_device_knows_of_the_port),
 	KUNIT_CASE(what_we_say_waits_for_a_device_that_does_not_listen),
 	KUNIT_CASE(messages_that_are_never_used_cost_their_slots),
 	{}

@@ -17,6 +17,7 @@ SEEDS = [
     ("blk", 31, 408),       # seg_max changes between the driver's look at it and DRIVER_OK
     ("net", 33, 10),        # the answer says that the device kept its queue pairs; it did not
     ("console", 32, 88),    # PORT_READY lies in a ring that the device has lied about
+    ("console", 33, 485),   # a port is said to be open before the device is told that it is ready
 ]
 
 #: For each of them, so that four of them and a boot are a minute and a half.
