@@ -15,7 +15,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from vrhlab import Disk, Guest, binding, build, host, kernels, nested, rootfs  # noqa: E402
+from vrhlab import Disk, Guest, binding, build, clock, host, kernels, nested, rootfs  # noqa: E402
 
 
 KERNELS = host.words("VRH_KERNELS") or list(kernels.NAMES)
@@ -188,6 +188,24 @@ def lab(kernel, _pool, request):
     request.node.vrh_lab = made
     yield made
     made.close()
+
+
+@pytest.fixture(scope="module", params=[nested.STABLE, nested.UNSTABLE])
+def host_clock(request):
+    """The clock of the host: the TSC, and one with which KVM gives no stable bit."""
+    return request.param
+
+
+@pytest.fixture
+def kvm(lab, host_clock):
+    """A guest with kvm-clock, on which it is current."""
+    lab.need("pvclock_rh")
+    guest = lab.share_nested("pvclock", host_clock)
+    before = clock.clocks(guest)[1]
+    clock.switch(guest, "kvm-clock")
+    yield guest
+    guest.sh(f"echo {before} >{nested.CLOCKS}/current_clocksource; "
+             "if [ -d /sys/module/pvclock_rh ]; then rmmod pvclock_rh; fi")
 
 
 @pytest.fixture(scope="session")
