@@ -65,17 +65,17 @@ static int pvc_ptp_both(ktime_t *device, struct system_counterval_t *counter, vo
 
 static int pvc_ptp_cross(struct ptp_clock_info *info, struct system_device_crosststamp *cross)
 {
-	unsigned int tries;
+	unsigned int tries = 0;
 	u64 epoch;
 	int err;
 
 	err = pvc_wall_epoch(&epoch);
+	if (err)
+		return err;
 	/* The core refuses a counter that is not of its clock, or before its last reading. */
-	for (tries = 0; !err && tries < PVC_PTP_TRIES; tries++) {
+	do
 		err = get_device_system_crosststamp(pvc_ptp_both, &epoch, NULL, cross);
-		if (err != -EINVAL && err != -ENODEV)
-			return err;
-	}
+	while ((err == -EINVAL || err == -ENODEV) && ++tries < PVC_PTP_TRIES);
 	return err;
 }
 

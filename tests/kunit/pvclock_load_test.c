@@ -30,6 +30,7 @@ static void no_kvmclock(void)
 static void a_kernel_without_kvm_clock(void)
 {
 	host.kernel_has_page = false;
+	mode = PVC_MODE_SHARED;
 }
 
 static void no_page_of_this_cpu(void)
