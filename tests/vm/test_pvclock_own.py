@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from vrhlab import host
+from vrhlab import initramfs
 from vrhlab.clock import NAME, absent, attempt, clocks, switch, value
 
 #: The register that has the address of a processor's clock page, bit 0: it is in use.
@@ -23,6 +23,28 @@ def guest(lab, host_clock):
     guest.sh("if [ -d /sys/module/pvclock_rh ]; then "
              "echo tsc >/sys/devices/system/clocksource/clocksource0/current_clocksource; "
              "rmmod pvclock_rh; fi")
+
+
+#: Loads the kernel of the first two arguments with the command line that follows, and starts it.
+KEXEC = """
+import ctypes, os, sys
+files = [os.open(path, os.O_RDONLY) for path in sys.argv[1:3]]
+line = sys.argv[3].encode() + b"\\0"
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.syscall(320, *files, ctypes.c_ulong(len(line)), line, ctypes.c_ulong(0)):
+    sys.exit(os.strerror(ctypes.get_errno()))
+libc.reboot(0x45584543)
+"""
+
+#: Memory at an address: with `fill` it gets a pattern, and says whether it still has that.
+MEMORY = """
+import os, sys
+memory = os.open("/dev/mem", os.O_RDWR | os.O_SYNC)
+at, pattern = int(sys.argv[1]), b"\\xaa" * 4096
+if sys.argv[2] == "fill":
+    os.pwrite(memory, pattern, at)
+print(os.pread(memory, 4096, at) == pattern)
+"""
 
 
 def register(guest, cpu=0):
@@ -88,20 +110,6 @@ def test_own_pages_are_refused_beside_kvm_clock(kvm):
     assert absent(kvm) and register(kvm) == before
 
 
-def test_it_survives_a_suspend(guest):
-    """All of a suspend but the firmware's part: the page is taken back, and given again."""
-    guest.modprobe("pvclock_rh")
-    switch(guest, NAME)
-    page = register(guest)
-    guest.sh("echo core >/sys/power/pm_test && echo mem >/sys/power/state; "
-             "echo none >/sys/power/pm_test", timeout=120)
-    assert register(guest) == page
-    before = int(value(guest, "cpu0/version"))
-    guest.qmp("stop")
-    guest.qmp("cont")
-    host.until(lambda: int(value(guest, "cpu0/version")) > before, 15, "the host writes the page")
-
-
 @pytest.mark.one_kernel
 @pytest.mark.own_guest
 def test_processors_come_and_go(lab):
@@ -117,3 +125,37 @@ def test_processors_come_and_go(lab):
         assert int(value(guest, "cpu1/version")) > 0
     guest.run("rmmod pvclock_rh", check=True)
     assert register(guest, 0) == register(guest, 1) == 0
+
+
+@pytest.mark.one_kernel
+@pytest.mark.own_guest
+def test_the_next_kernel_has_its_memory_for_itself(lab, host_clock):
+    """After kexec the host does not write where the page was; it does if it is told to."""
+    lab.need("pvclock_rh")
+    guest = lab.share_nested("kexec", host_clock, append="no-kvmclock", mem=1024)
+    guest.modprobe("pvclock_rh")
+    switch(guest, NAME)
+    address = register(guest)
+    assert address & 1
+    page = address & ~0xfff
+    line = guest.sh("cat /proc/cmdline") + f" memmap=4K${page:#x}"
+    guest.start_command(["python3", "-I", "-S", "-c", KEXEC, str(guest.kernel.vmlinuz),
+                         str(initramfs.common(guest.built)), line])
+    guest.await_boot()
+    assert f"{page:#x}" in guest.sh("cat /proc/cmdline")
+    guest.run("modprobe msr", check=True)
+
+    def intact(how="look"):
+        for _ in range(5):
+            guest.qmp("stop")
+            guest.qmp("cont")
+        return guest.run(["python3", "-I", "-S", "-c", MEMORY, str(page), how],
+                         check=True).stdout == "True\n"
+    assert register(guest) == 0
+    assert intact("fill") and intact() and intact()
+    # That is no matter of course.
+    program = ("import os, struct; os.pwrite(os.open('/dev/cpu/0/msr', os.O_WRONLY), "
+               "struct.pack('<Q', %d), %d)")
+    guest.run(["python3", "-I", "-S", "-c", program % (address, SYSTEM_TIME)], check=True)
+    assert not intact()
+    guest.run(["python3", "-I", "-S", "-c", program % (0, SYSTEM_TIME)], check=True)

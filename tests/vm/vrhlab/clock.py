@@ -55,3 +55,8 @@ def last_event(guest):
     """Fields of the last event, or None."""
     text = value(guest, "last_event")
     return None if text == "none" else dict(field.split("=") for field in text.split())
+
+
+def numbers(text):
+    """The fields NAME=NUMBER of a line."""
+    return {name: int(number) for name, number in re.findall(r"(\w+)=(-?\d+)", text)}
