@@ -21,6 +21,7 @@
 
 #include "compat.h"
 
+#include "page_read.h"
 #include "pvclock_rh.h"
 
 /*
@@ -42,7 +43,7 @@ static __always_inline bool pvc_now(struct pvc_reading *r, u64 *ns)
 	bool exact = false;
 
 	preempt_disable_notrace();
-	if (unlikely(!pvc_page_read(r))) {
+	if (unlikely(!pvc_page_read_inline(r))) {
 		/*
 		 * The clock stands still until the page is whole. Not zero or
 		 * some time long past: where the core reads a time before its
@@ -58,7 +59,7 @@ static __always_inline bool pvc_now(struct pvc_reading *r, u64 *ns)
 	if (unlikely(r->behind))
 		this_cpu_inc(pvc_stats.tsc_behind);
 
-	if (likely(pvc_page_stable(r)))
+	if (likely(pvc_page_stable_inline(r)))
 		*ns = pvc_note(&pvc_last, r->ns);
 	else
 		*ns = pvc_clamp(&pvc_last, r->ns);

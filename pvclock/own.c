@@ -45,7 +45,7 @@ static const struct pvclock_vcpu_time_info *pvc_own_other;
 /* The lot is being given back: no CPU that comes gets one any more. */
 static bool pvc_own_closed;
 
-/* Somebody else has a page registered, or the host did not take ours: the last error. */
+/* The host did not take a page: the last error. */
 static int pvc_own_err;
 
 /* The host still has an address of ours on some CPU: the memory must stay. */
@@ -85,16 +85,12 @@ static int pvc_own_write(u64 value)
 static void pvc_own_register(void)
 {
 	struct pvc_own_slot *slot = &pvc_own_slots[raw_smp_processor_id()];
-	u64 address = virt_to_phys(slot) | 1, before;
 	int err;
 
 	if (READ_ONCE(pvc_own_closed))
 		return;
-	err = rdmsrq_safe(MSR_KVM_SYSTEM_TIME_NEW, &before) ? -EIO : 0;
-	if (!err && (before & 1) && before != address)
-		err = -EBUSY;
-	if (!err)
-		err = pvc_own_write(address);
+	/* It may have one of the firmware's, which SeaBIOS leaves there; that has had its time. */
+	err = pvc_own_write(virt_to_phys(slot) | 1);
 	if (!err && !READ_ONCE(slot->page.version))
 		err = -ENODEV;
 	if (err) {
@@ -165,13 +161,8 @@ static int pvc_own_suspend(void)
  */
 void pvc_own_resume(void)
 {
-	u64 address, now;
-
-	if (!pvc_own_slots || READ_ONCE(pvc_own_closed))
+	if (!pvc_own_slots)
 		return;
-	address = virt_to_phys(&pvc_own_slots[raw_smp_processor_id()]) | 1;
-	if (!rdmsrq_safe(MSR_KVM_SYSTEM_TIME_NEW, &now) && now != address)
-		pvc_own_write(0);
 	pvc_own_register();
 }
 
@@ -212,8 +203,8 @@ static void pvc_own_free(void)
  * pvc_own_start() - get pages for all CPUs
  *
  * Context: process context, may sleep.
- * Return: 0, -ENOMEM, -EBUSY if somebody else has one registered, -ENODEV if the host
- * does not write them, or another negative error code.
+ * Return: 0, -ENOMEM, -ENODEV if the host does not write them, or another negative error
+ * code.
  */
 int pvc_own_start(void)
 {

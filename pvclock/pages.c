@@ -19,6 +19,7 @@
 #include "compat.h"
 #include <vrh/param.h>
 
+#include "page_read.h"
 #include "pvclock_rh.h"
 
 enum { PVC_MODE_AUTO, PVC_MODE_SHARED, PVC_MODE_OWN };
@@ -28,10 +29,9 @@ static const char *const pvc_modes[] = { "auto", "shared", "own", NULL };
 VRH_PARAM_CHOICE(mode, PVC_MODE_AUTO, pvc_modes, "auto, shared, own", 0444,
 		 "whose clock pages: auto, shared: the kernel's, own: ours, if the kernel runs without kvm-clock (default auto: the kernel's if it has any)");
 
-static DEFINE_STATIC_KEY_FALSE(pvc_owned);
+DEFINE_STATIC_KEY_FALSE(pvc_owned);
 
-/* The host has KVM_FEATURE_CLOCKSOURCE_STABLE_BIT. */
-static bool pvc_stable_bit_valid __read_mostly;
+bool pvc_stable_bit_valid __read_mostly;
 
 static u32 pvc_features;
 
@@ -104,8 +104,8 @@ static int pvc_mode_start(void)
 	}
 	err = pvc_own_start();
 	if (err) {
-		pr_err("not loaded: clock pages cannot be registered with the host (error %d%s)\n",
-		       err, err == -EBUSY ? ": it has somebody else's" : "");
+		pr_err("not loaded: clock pages cannot be registered with the host (error %d)\n",
+		       err);
 		return err;
 	}
 	static_branch_enable(&pvc_owned);
@@ -161,14 +161,6 @@ bool pvc_pages_own(void)
 	return static_key_enabled(&pvc_owned);
 }
 
-/* The running CPU's page, NULL if there is none. */
-static __always_inline const struct pvclock_vcpu_time_info *pvc_this_page(void)
-{
-	if (static_branch_unlikely(&pvc_owned))
-		return pvc_own_this_cpu();
-	return vrh_this_cpu_pvclock();
-}
-
 /**
  * pvc_page_read() - read the running CPU's page
  * @r: receives the reading
@@ -180,13 +172,7 @@ static __always_inline const struct pvclock_vcpu_time_info *pvc_this_page(void)
  */
 bool notrace pvc_page_read(struct pvc_reading *r)
 {
-	const struct pvclock_vcpu_time_info *page = pvc_this_page();
-
-	if (unlikely(!page)) {
-		r->retries = 0;
-		return false;
-	}
-	return pvc_read(page, rdtsc_ordered, r);
+	return pvc_page_read_inline(r);
 }
 
 /**
@@ -254,7 +240,7 @@ bool pvc_pages_mapped(void)
  */
 bool notrace pvc_page_stable(const struct pvc_reading *r)
 {
-	return pvc_flags_stable(r->flags, pvc_stable_bit_valid);
+	return pvc_page_stable_inline(r);
 }
 
 /**

@@ -82,7 +82,7 @@ def test_it_never_goes_back(lab, host_clock, clockread):
     guest.modprobe("pvclock_rh")
     switch(guest, NAME)
     try:
-        reader = guest.start_command([program, "order", "4", str(READS)], timeout=900)
+        reader = guest.start_command([program, "order", "4", str(READS), "40"], timeout=900)
         events = 0
         while not reader.done():
             guest.qmp("stop")

@@ -2,8 +2,9 @@
 /*
  * Reads CLOCK_MONOTONIC as programs do, and prints what it saw.
  *
- * clockread order THREADS READS: threads that tell each other the latest time, and look
- *	whether a later reading is earlier. Prints reads, backward steps and the worst, ns.
+ * clockread order THREADS READS SECONDS: threads that tell each other the latest time, and
+ *	look whether a later reading is earlier: so many readings of all together, and so long
+ *	at least. Prints reads, backward steps and the worst, ns.
  * clockread cost READS: the time of a reading by vDSO or, where there is none, system call,
  *	in the fastest of 100 rounds of READS, in TSC ticks per 1000 reads.
  * clockread pair: a TSC value and the time at it, ns: of 1000 such readings the one between
@@ -25,7 +26,9 @@
 static _Atomic int64_t latest;
 static _Atomic uint64_t backward;
 static _Atomic int64_t worst;
+static _Atomic uint64_t reads_made;
 static uint64_t reads_each;
+static int64_t until;
 
 /* ns */
 static int64_t now(void)
@@ -48,11 +51,11 @@ static void raise_to(_Atomic int64_t *to, int64_t value)
 
 static void *read_on(void *unused)
 {
-	int64_t before, time;
+	int64_t before, time = 0;
 	uint64_t i;
 
 	(void)unused;
-	for (i = 0; i < reads_each; i++) {
+	for (i = 0; i < reads_each || time < until; i++) {
 		before = atomic_load(&latest);
 		time = now();
 		if (time < before) {
@@ -61,10 +64,11 @@ static void *read_on(void *unused)
 		}
 		raise_to(&latest, time);
 	}
+	atomic_fetch_add(&reads_made, i);
 	return NULL;
 }
 
-static int order(unsigned long threads, uint64_t reads)
+static int order(unsigned long threads, uint64_t reads, int64_t seconds)
 {
 	pthread_t *thread = calloc(threads, sizeof(*thread));
 	unsigned long i;
@@ -72,6 +76,7 @@ static int order(unsigned long threads, uint64_t reads)
 	if (!thread)
 		return 1;
 	reads_each = (reads + threads - 1) / threads;
+	until = now() + seconds * NSEC_PER_SEC;
 	for (i = 0; i < threads; i++) {
 		errno = pthread_create(&thread[i], NULL, read_on, NULL);
 		if (errno) {
@@ -83,7 +88,7 @@ static int order(unsigned long threads, uint64_t reads)
 		pthread_join(thread[i], NULL);
 	free(thread);
 	printf("reads=%llu backward=%llu worst_ns=%lld\n",
-	       (unsigned long long)(reads_each * threads), (unsigned long long)backward,
+	       (unsigned long long)reads_made, (unsigned long long)backward,
 	       (long long)worst);
 	return 0;
 }
@@ -137,15 +142,16 @@ static int number(const char *text, uint64_t *value)
 
 int main(int argc, char **argv)
 {
-	uint64_t threads, reads;
+	uint64_t threads, reads, seconds;
 
-	if (argc == 4 && !strcmp(argv[1], "order") && number(argv[2], &threads) &&
-	    threads <= 64 && number(argv[3], &reads))
-		return order(threads, reads);
+	if (argc == 5 && !strcmp(argv[1], "order") && number(argv[2], &threads) &&
+	    threads <= 64 && number(argv[3], &reads) && number(argv[4], &seconds) &&
+	    seconds <= 100000)
+		return order(threads, reads, seconds);
 	if (argc == 3 && !strcmp(argv[1], "cost") && number(argv[2], &reads))
 		return cost(reads);
 	if (argc == 2 && !strcmp(argv[1], "pair"))
 		return pair();
-	fprintf(stderr, "usage: clockread order THREADS READS | cost READS | pair\n");
+	fprintf(stderr, "usage: clockread order THREADS READS SECONDS | cost READS | pair\n");
 	return 2;
 }
