@@ -7,6 +7,7 @@
 #include <vrh/log.h>
 
 #include <linux/cache.h>
+#include <linux/cpumask.h>
 #include <linux/delay.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -20,6 +21,7 @@
 #include <linux/timekeeping.h>
 
 #include "compat.h"
+#include <vrh/param.h>
 
 #include "page_read.h"
 #include "pvclock_rh.h"
@@ -84,7 +86,8 @@ out:
  */
 u64 notrace pvclock_rh_now(void)
 {
-	struct pvc_reading r;
+	/* Kernels that zero the stack would do so for each read, which costs a tenth of it. */
+	struct pvc_reading r __uninitialized;
 	u64 ns;
 
 	pvc_now(&r, &ns);
@@ -103,7 +106,7 @@ static u64 notrace pvc_cs_read(struct clocksource *cs)
  */
 static u64 pvc_cs_read_snapshot(struct clocksource *cs, struct clocksource_hw_snapshot *chs)
 {
-	struct pvc_reading r;
+	struct pvc_reading r __uninitialized;
 	u64 ns;
 
 	if (likely(pvc_now(&r, &ns))) {
@@ -162,12 +165,28 @@ static struct clocksource pvc_clocksource = {
 	.owner = THIS_MODULE,
 };
 
+enum { PVC_VDSO_AUTO, PVC_VDSO_ON, PVC_VDSO_OFF };
+
+static const char *const pvc_vdso_words[] = { "auto", "on", "off", NULL };
+
+VRH_PARAM_CHOICE(vdso, PVC_VDSO_AUTO, pvc_vdso_words, "auto, on, off", 0444,
+		 "programs read the clock themselves while it is stable: on, off: they ask the kernel, auto: on while one CPU runs; with more, time may step back after a pause (default auto)");
+
 /*
  * The vDSO may show the clock to programs. It reads CPU 0's page without asking anybody
  * what was handed out before; so it is used only while the pages are stable and no time
  * that was handed out is ahead of them.
+ *
+ * And it reads that page on all CPUs. After a pause the host writes a page when its CPU goes
+ * on; programs on one that goes on before CPU 0 read a time that is ahead by all of the
+ * pause, until that page is written too. kvm-clock has this fault with any program.
  */
 static bool pvc_vdso_can;
+
+static bool pvc_vdso_safe(void)
+{
+	return vdso == PVC_VDSO_ON || num_online_cpus() == 1;
+}
 
 /* What the timekeeper's clocksource counts. */
 enum pvc_counts { PVC_COUNTS_OTHER, PVC_COUNTS_TSC, PVC_COUNTS_CLOCK };
@@ -217,7 +236,7 @@ void pvc_clocksource_tick(const struct timekeeper *tk)
 {
 	bool on = pvc_clocksource.vdso_clock_mode != VDSO_CLOCKMODE_NONE;
 	struct pvc_reading r;
-	bool stable;
+	bool stable, want;
 
 	if (unlikely(tk->tkr_mono.clock != pvc_current)) {
 		WRITE_ONCE(pvc_current_counts, pvc_counts(tk->tkr_mono.clock));
@@ -226,12 +245,13 @@ void pvc_clocksource_tick(const struct timekeeper *tk)
 	if (!pvc_vdso_can || !pvc_page_read(&r))
 		return;
 	stable = pvc_page_stable(&r);
-	if (on == stable)
+	want = stable && pvc_vdso_safe();
+	if (on == want)
 		return;
-	if (stable && r.ns < (atomic64_read(&pvc_last) & ~PVC_SETTLED))
+	if (want && r.ns < (atomic64_read(&pvc_last) & ~PVC_SETTLED))
 		return;
 	WRITE_ONCE(pvc_clocksource.vdso_clock_mode,
-		   stable ? VDSO_CLOCKMODE_PVCLOCK : VDSO_CLOCKMODE_NONE);
+		   want ? VDSO_CLOCKMODE_PVCLOCK : VDSO_CLOCKMODE_NONE);
 }
 
 /**
@@ -245,13 +265,17 @@ bool pvc_clocksource_can_vdso(void)
 }
 
 /**
- * pvc_clocksource_vdso() - can programs read the clock themselves now?
+ * pvc_clocksource_vdso() - can programs read the clock themselves now, when it is current?
  *
- * Return: true if they can, when it is the current one.
+ * Return: "on", or "off" and why.
  */
-bool pvc_clocksource_vdso(void)
+const char *pvc_clocksource_vdso(void)
 {
-	return READ_ONCE(pvc_clocksource.vdso_clock_mode) != VDSO_CLOCKMODE_NONE;
+	if (READ_ONCE(pvc_clocksource.vdso_clock_mode) != VDSO_CLOCKMODE_NONE)
+		return "on";
+	if (!pvc_vdso_can)
+		return "off: refused";
+	return pvc_vdso_safe() ? "off: unstable" : "off: several CPUs";
 }
 
 /* Sleep */
@@ -393,15 +417,14 @@ bool pvc_clocksource_enabled(void)
 /**
  * pvc_clocksource_start() - offer the clock to the timekeeping core
  * @rating: the core chooses the highest rated clocksource by itself
- * @vdso: programs may read it themselves, if they can
  *
  * Context: process context of a program, which is asked whether it can.
  * Return: 0 or a negative error code.
  */
-int pvc_clocksource_start(int rating, bool vdso)
+int pvc_clocksource_start(int rating)
 {
 	pvc_clocksource.rating = rating;
-	pvc_vdso_can = vdso && pvc_pages_mapped();
+	pvc_vdso_can = vdso != PVC_VDSO_OFF && pvc_pages_mapped();
 	vrh_clocksource_set_read_snapshot(&pvc_clocksource, pvc_cs_read_snapshot);
 	return pvc_clocksource_enable(true);
 }

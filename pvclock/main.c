@@ -34,10 +34,6 @@ MODULE_PARM_DESC(enable, "0: load, but register nothing (default 1)");
 VRH_PARAM_UINT(rating, 0, 0, 499, 0444,
 	       "rating of the clocksource, 1 to 499, or 0: so that nothing switches by itself; above 299 or 400 it displaces kvm-clock (default 0)");
 
-static bool vdso = true;
-module_param(vdso, bool, 0444);
-MODULE_PARM_DESC(vdso, "0: programs ask the kernel for the time even where they could read the clock themselves (default 1)");
-
 /* Module init and exit */
 
 static int __init pvc_init(void)
@@ -72,7 +68,7 @@ static int __init pvc_init(void)
 		pr_err("not loaded: cannot create /dev/%s (error %d)\n", KBUILD_MODNAME, err);
 		goto err_sysfs;
 	}
-	err = pvc_clocksource_start(rating, vdso);
+	err = pvc_clocksource_start(rating);
 	if (err) {
 		pr_err("not loaded: the kernel refuses clocksource %s (error %d)\n", PVC_NAME, err);
 		goto err_dev;

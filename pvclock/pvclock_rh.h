@@ -49,13 +49,13 @@ struct pvc_stats {
 	unsigned long unreadable;
 };
 
-int pvc_clocksource_start(int rating, bool vdso);
+int pvc_clocksource_start(int rating);
 void pvc_clocksource_stop(void);
 int pvc_clocksource_enable(bool on);
 bool pvc_clocksource_enabled(void);
 void pvc_clocksource_tick(const struct timekeeper *tk);
 int pvc_clocksource_counter(const struct pvc_reading *r, struct system_counterval_t *counter);
-bool pvc_clocksource_vdso(void);
+const char *pvc_clocksource_vdso(void);
 bool pvc_clocksource_can_vdso(void);
 void pvc_stats_sum(struct pvc_stats *sum);
 

@@ -110,8 +110,7 @@ static struct kobj_attribute tsc_khz_attr = __ATTR_RO(tsc_khz);
 
 static ssize_t vdso_show(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "%s\n", pvc_clocksource_vdso() ? "on" :
-			  pvc_clocksource_can_vdso() ? "off: unstable" : "off: refused");
+	return sysfs_emit(buf, "%s\n", pvc_clocksource_vdso());
 }
 
 static struct kobj_attribute vdso_attr = __ATTR_RO(vdso);

@@ -359,7 +359,7 @@ static int guest_init(struct kunit *test)
 	/* With this the core does not choose it. */
 	rating = 1;
 	enable = true;
-	vdso = true;
+	vdso = PVC_VDSO_ON;
 	mode = PVC_MODE_AUTO;
 	wall_source = PVC_WALL_AUTO;
 	resync = PVC_RESYNC_OFF;

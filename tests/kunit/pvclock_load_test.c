@@ -213,10 +213,17 @@ static void programs_read_the_page_only_if_they_have_it(struct kunit *test)
 	pvc_exit();
 
 	host.programs = &host.page;
-	vdso = false;
+	vdso = PVC_VDSO_OFF;
 	KUNIT_ASSERT_EQ(test, pvc_init(), 0);
 	tick();
 	EXPECT_FILE(test, "vdso", "off: refused");
+	pvc_exit();
+
+	/* With one CPU nobody reads the page of another one. */
+	vdso = PVC_VDSO_AUTO;
+	KUNIT_ASSERT_EQ(test, pvc_init(), 0);
+	tick();
+	EXPECT_FILE(test, "vdso", num_online_cpus() > 1 ? "off: several CPUs" : "on");
 	pvc_exit();
 	expect_nothing(test);
 }

@@ -173,7 +173,7 @@ static void counters_are_sums_over_all_cpus(struct kunit *test)
 static void registers_and_goes_twice(struct kunit *test)
 {
 	/* With the least rating the core does not choose it. */
-	KUNIT_ASSERT_EQ(test, pvc_clocksource_start(1, false), 0);
+	KUNIT_ASSERT_EQ(test, pvc_clocksource_start(1), 0);
 	KUNIT_EXPECT_EQ(test, pvc_clocksource.rating, 1);
 	KUNIT_EXPECT_FALSE(test, list_empty(&pvc_clocksource.list));
 	KUNIT_EXPECT_TRUE(test, pvc_clocksource.read_snapshot == pvc_cs_read_snapshot);

@@ -74,13 +74,17 @@ def test_it_keeps_the_hosts_pace(kvm, host_clock, clockread):
 
 @pytest.mark.one_kernel
 @pytest.mark.own_guest
-def test_it_never_goes_back(lab, host_clock, clockread):
-    """On four threads of two processors, while the host stops, changes its clock, and one goes."""
+@pytest.mark.parametrize("name", [NAME, "kvm-clock"])
+def test_it_never_goes_back(lab, host_clock, clockread, name):
+    """On four threads of two processors, while the host stops, changes its clock, and one goes.
+
+    In-tree it does, where programs read the page of processor 0 on another one: that is shown.
+    """
     lab.need("pvclock_rh")
     guest = lab.share_nested("two", host_clock, smp=2)
     program = clockread(guest)
     guest.modprobe("pvclock_rh")
-    switch(guest, NAME)
+    switch(guest, name)
     try:
         reader = guest.start_command([program, "order", "4", str(READS), "40"], timeout=900)
         events = 0
@@ -99,7 +103,7 @@ def test_it_never_goes_back(lab, host_clock, clockread):
     rebases, clamped = value(guest, "rebases"), value(guest, "clamp_hits")
     switch(guest, "kvm-clock")
     guest.run("rmmod pvclock_rh", check=True)
-    print(f"host on {host_clock}: {seen}, {events} times stopped and a processor taken, "
+    print(f"{name}, host on {host_clock}: {seen}, {events} times stopped and a processor taken, "
           f"{rebases} pages written again, {clamped} readings clamped, retries {guest.retries}")
     assert seen["reads"] >= READS and events > 2
-    assert seen["backward"] == 0
+    assert seen["backward"] == 0 or name == "kvm-clock"

@@ -29,6 +29,7 @@ class Machine:
         self.built, self.append, self.smp = built, append, smp
         self.outer = nested.Outer(clock=clock)
         self._tree = directory / "tree"
+        self.left = None        #: the guest's uptime when it was saved, s
         self._stack = contextlib.ExitStack()
 
     def __enter__(self):
@@ -54,6 +55,7 @@ class Machine:
         """The guest is saved, and SECONDS later it goes on in another QEMU: (it, s it was gone)."""
         state = self.outer.share / "state"
         guest.run(UNMOUNT, check=True)
+        self.left = float(guest.sh("cut -d ' ' -f 1 /proc/uptime"))
         begun = time.monotonic()
         guest.save(state, 300)
         least = time.monotonic()

@@ -12,26 +12,25 @@
  */
 #include <errno.h>
 #include <pthread.h>
-#include <stdatomic.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <linux/types.h>
 #include <x86intrin.h>
 
 #define NSEC_PER_SEC 1000000000LL
 #define ROUNDS 100
 
-static _Atomic int64_t latest;
-static _Atomic uint64_t backward;
-static _Atomic int64_t worst;
-static _Atomic uint64_t reads_made;
-static uint64_t reads_each;
-static int64_t until;
+static __s64 latest;
+static __u64 backward;
+static __s64 worst;
+static __u64 reads_made;
+static __u64 reads_each;
+static __s64 until;
 
 /* ns */
-static int64_t now(void)
+static __s64 now(void)
 {
 	struct timespec ts;
 
@@ -41,34 +40,35 @@ static int64_t now(void)
 }
 
 /* *@to is at least @value from now on. */
-static void raise_to(_Atomic int64_t *to, int64_t value)
+static void raise_to(__s64 *to, __s64 value)
 {
-	int64_t old = atomic_load(to);
+	__s64 old = __atomic_load_n(to, __ATOMIC_SEQ_CST);
 
-	while (old < value && !atomic_compare_exchange_weak(to, &old, value))
+	while (old < value && !__atomic_compare_exchange_n(to, &old, value, 1, __ATOMIC_SEQ_CST,
+							   __ATOMIC_SEQ_CST))
 		;
 }
 
 static void *read_on(void *unused)
 {
-	int64_t before, time = 0;
-	uint64_t i;
+	__s64 before, time = 0;
+	__u64 i;
 
 	(void)unused;
 	for (i = 0; i < reads_each || time < until; i++) {
-		before = atomic_load(&latest);
+		before = __atomic_load_n(&latest, __ATOMIC_SEQ_CST);
 		time = now();
 		if (time < before) {
-			atomic_fetch_add(&backward, 1);
+			__atomic_fetch_add(&backward, 1, __ATOMIC_SEQ_CST);
 			raise_to(&worst, before - time);
 		}
 		raise_to(&latest, time);
 	}
-	atomic_fetch_add(&reads_made, i);
+	__atomic_fetch_add(&reads_made, i, __ATOMIC_SEQ_CST);
 	return NULL;
 }
 
-static int order(unsigned long threads, uint64_t reads, int64_t seconds)
+static int order(unsigned long threads, __u64 reads, __s64 seconds)
 {
 	pthread_t *thread = calloc(threads, sizeof(*thread));
 	unsigned long i;
@@ -88,14 +88,14 @@ static int order(unsigned long threads, uint64_t reads, int64_t seconds)
 		pthread_join(thread[i], NULL);
 	free(thread);
 	printf("reads=%llu backward=%llu worst_ns=%lld\n",
-	       (unsigned long long)reads_made, (unsigned long long)backward,
-	       (long long)worst);
+	       reads_made, backward,
+	       worst);
 	return 0;
 }
 
-static int cost(uint64_t reads)
+static int cost(__u64 reads)
 {
-	uint64_t least = UINT64_MAX, begin, ticks, i;
+	__u64 least = ~0ULL, begin, ticks, i;
 	unsigned int round;
 
 	for (round = 0; round < ROUNDS; round++) {
@@ -105,14 +105,14 @@ static int cost(uint64_t reads)
 		ticks = __rdtsc() - begin;
 		least = ticks < least ? ticks : least;
 	}
-	printf("ticks_per_1000=%llu\n", (unsigned long long)(least * 1000 / reads));
+	printf("ticks_per_1000=%llu\n", (least * 1000 / reads));
 	return 0;
 }
 
 static int pair(void)
 {
-	uint64_t least = UINT64_MAX, before, after, tsc = 0;
-	int64_t time, at = 0;
+	__u64 least = ~0ULL, before, after, tsc = 0;
+	__s64 time, at = 0;
 	unsigned int i;
 
 	for (i = 0; i < 1000; i++) {
@@ -125,13 +125,13 @@ static int pair(void)
 		tsc = before + least / 2;
 		at = time;
 	}
-	printf("tsc=%llu ns=%lld within=%llu\n", (unsigned long long)tsc, (long long)at,
-	       (unsigned long long)least);
+	printf("tsc=%llu ns=%lld within=%llu\n", tsc, at,
+	       least);
 	return 0;
 }
 
 /* A number above 0. */
-static int number(const char *text, uint64_t *value)
+static int number(const char *text, __u64 *value)
 {
 	char *end;
 
@@ -142,7 +142,7 @@ static int number(const char *text, uint64_t *value)
 
 int main(int argc, char **argv)
 {
-	uint64_t threads, reads, seconds;
+	__u64 threads, reads, seconds;
 
 	if (argc == 5 && !strcmp(argv[1], "order") && number(argv[2], &threads) &&
 	    threads <= 64 && number(argv[3], &reads) && number(argv[4], &seconds) &&
