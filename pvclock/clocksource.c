@@ -54,7 +54,7 @@ static __always_inline bool pvc_now(struct pvc_reading *r, u64 *ns)
 		 * would be a jump ahead by the whole difference.
 		 */
 		this_cpu_inc(pvc_stats.unreadable);
-		*ns = pvc_clamp(&pvc_last, 0);
+		*ns = pvc_clamp_slow(&pvc_last, 0);
 		goto out;
 	}
 

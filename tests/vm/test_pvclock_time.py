@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The time that pvclock_rh tells: the same as kvm-clock's, at the same cost, and never backwards."""
+"""The time that pvclock_rh tells: kvm-clock's, at the same cost, and never backwards."""
 
 import os
 import time

@@ -82,8 +82,8 @@ class Machine:
         guest.run(f"{UNMOUNT}; cd {P9} && echo virtio* >/run/vrh/9p && "
                   "for d in virtio*; do echo $d >unbind || exit 1; done", check=True)
         since = len(guest.qmp.events)
-        asleep = guest.start_command("echo deep >/sys/power/mem_sleep && echo mem >/sys/power/state",
-                                     timeout=300)
+        asleep = guest.start_command(
+            "echo deep >/sys/power/mem_sleep && echo mem >/sys/power/state", timeout=300)
         guest.qmp.wait_event("SUSPEND", 120, since)
         time.sleep(seconds)
         guest.qmp("system_wakeup")
