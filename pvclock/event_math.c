@@ -56,11 +56,9 @@ s64 pvc_jump(const struct pvc_reading *before, const struct pvc_reading *after)
  */
 u64 pvc_jump_min(const struct pvc_reading *before, const struct pvc_reading *after)
 {
-	u64 between = after->system_time - before->system_time;
-	u64 drift = 0;
+	s64 between = pvc_diff(after->system_time, before->system_time);
+	u64 drift = div_u64(abs(between), USEC_PER_SEC / PVC_JUMP_DRIFT_PPM);
 
-	if ((s64)between > 0)
-		drift = div_u64(between, USEC_PER_SEC / PVC_JUMP_DRIFT_PPM);
 	return PVC_JUMP_MIN_NSEC + min_t(u64, drift, PVC_JUMP_DRIFT_MAX_NSEC);
 }
 

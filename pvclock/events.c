@@ -36,17 +36,12 @@
 /* What ticks may find before the work has come to act on it: a host that does more lies. */
 #define PVC_FOUND_MAX 16
 
-/**
- * struct pvc_seen - a CPU's last look at its page, by that CPU's ticks
- * @reading: what it saw; version 0 before the first look
- * @jumped: pvc_jumped at that time, ns
+/*
+ * A CPU's last look at its page, by that CPU's ticks; version 0 before the first one. Only
+ * the CPU that keeps the time looks, and that may be another one after hours: so a page is
+ * held against the last that any CPU saw, and against this only where CPUs' pages differ.
  */
-struct pvc_seen {
-	struct pvc_reading reading;
-	s64 jumped;
-};
-
-static DEFINE_PER_CPU(struct pvc_seen, pvc_seen);
+static DEFINE_PER_CPU(struct pvc_reading, pvc_seen);
 
 /* Pages found to be written again, by that CPU's ticks. */
 static DEFINE_PER_CPU(unsigned long, pvc_rebases);
@@ -73,8 +68,8 @@ struct pvc_found {
 static DEFINE_KFIFO(pvc_found, struct pvc_found, PVC_FOUND_MAX);
 
 /* The ticks' own, under the same lock. */
-static struct pvc_reading pvc_latest;	/* of any CPU */
-static s64 pvc_jumped;			/* all jumps so far, ns */
+static struct pvc_reading pvc_latest;	/* of any CPU; version 0: none yet */
+static bool pvc_asleep;			/* what is seen now is not held against before */
 static unsigned long pvc_asked;		/* when real time was last asked for, jiffies */
 static bool pvc_unasked;		/* a page was written since */
 
@@ -85,6 +80,7 @@ static atomic64_t pvc_lost = ATOMIC64_INIT(0);
 static u64 pvc_epoch;
 static u64 pvc_epoch_at;
 static bool pvc_epoch_known;
+static bool pvc_epoch_doubtful;		/* it moved, though no page was written */
 
 static struct workqueue_struct *pvc_wq;
 
@@ -99,45 +95,57 @@ static bool pvc_stable_differs(const struct pvc_reading *a, const struct pvc_rea
 }
 
 /*
- * Compares a page that was written again with what it was. What other CPUs' pages have
- * told already is not found again: of jumps what they had in between is taken off, and
- * of the rest what all know.
+ * Compares a page that was written again with the last one of any CPU: all tell the same
+ * time, to some microseconds. @own is what this CPU saw last, if it saw one.
  */
-static bool pvc_compare(const struct pvc_seen *seen, struct pvc_found *found)
+static bool pvc_compare(const struct pvc_reading *own, struct pvc_found *found)
 {
-	const struct pvc_reading *before = &seen->reading;
-	const struct pvc_reading *after = &found->after;
-	s64 jump = pvc_jump(before, after) - (pvc_jumped - seen->jumped);
+	const struct pvc_reading *before = &pvc_latest, *after = &found->after;
+	s64 jump = pvc_jump(before, after);
 
-	found->tsc_back = after->tsc_timestamp < before->tsc_timestamp &&
-			  after->tsc_timestamp < pvc_latest.tsc_timestamp;
+	if (!own->version)
+		own = before;
+	found->tsc_back = after->tsc_timestamp < own->tsc_timestamp &&
+			  after->tsc_timestamp < before->tsc_timestamp;
 	found->jump = abs(jump) > pvc_jump_min(before, after) ? jump : 0;
-	found->rate = pvc_rate_differs(after, before) && pvc_rate_differs(after, &pvc_latest);
-	found->flipped = pvc_stable_differs(after, before) &&
-			 pvc_stable_differs(after, &pvc_latest);
+	found->rate = pvc_rate_differs(after, own) && pvc_rate_differs(after, before);
+	found->flipped = pvc_stable_differs(after, own) && pvc_stable_differs(after, before);
 	return found->jump || found->rate || found->flipped || found->tsc_back;
 }
 
 /* Acting on it, where one may sleep */
 
-/* How far real time moved against the clock since it was last asked for. */
-static void pvc_ask_epoch(u64 clock, struct pvc_change *c)
+/*
+ * How far real time moved against the clock since it was last asked for. If it moved though
+ * no page was written, a tick is about to find one that was, and will ask for the length of
+ * it; or the host's real time was set, and then it is still so the next time.
+ */
+static void pvc_ask_epoch(bool written, struct pvc_change *c)
 {
-	bool known = pvc_epoch_known;
-	u64 before = pvc_epoch;
+	struct pvc_reading r;
+	u64 epoch;
 
-	pvc_epoch_known = !pvc_wall_epoch(&pvc_epoch);
-	c->epoch_known = known && pvc_epoch_known;
-	c->epoch = pvc_epoch - before;
-	c->epoch_error = pvc_epoch_error(clock > pvc_epoch_at ? clock - pvc_epoch_at : 0);
-	pvc_epoch_at = clock;
+	if (pvc_wall_epoch(&epoch) || pvc_page_sample(&r))
+		return;
+	c->epoch_known = pvc_epoch_known;
+	c->epoch = epoch - pvc_epoch;
+	c->epoch_error = pvc_epoch_error(r.ns > pvc_epoch_at ? r.ns - pvc_epoch_at : 0);
+	if (!written && c->epoch_known && !pvc_epoch_doubtful &&
+	    (c->epoch == S64_MIN || abs(c->epoch) > c->epoch_error)) {
+		pvc_epoch_doubtful = true;
+		return;
+	}
+	pvc_epoch = epoch;
+	pvc_epoch_at = r.ns;
+	pvc_epoch_known = true;
+	pvc_epoch_doubtful = false;
 }
 
 /* Tells of an event, and does what is to be done about it. */
-static void pvc_say(struct pvclock_rh_event *event, const struct pvc_found *found)
+static void pvc_say(struct pvclock_rh_event *event, bool tsc_back)
 {
 	pvc_event_tell(event);
-	pvc_react(event, found->tsc_back);
+	pvc_react(event, tsc_back);
 }
 
 static void pvc_act(const struct pvc_found *found)
@@ -151,20 +159,20 @@ static void pvc_act(const struct pvc_found *found)
 	};
 	struct pvc_change c = { .jump = found->jump, .tsc_back = found->tsc_back };
 
-	pvc_ask_epoch(r->ns, &c);
+	pvc_ask_epoch(found->written, &c);
 	if (!found->written)
 		return;
 	if (pvc_classify(&c, &event.class, &event.downtime_ns))
-		pvc_say(&event, found);
+		pvc_say(&event, found->tsc_back);
 	event.jump_ns = 0;
 	event.downtime_ns = 0;
 	if (found->rate) {
 		event.class = PVCLOCK_RH_RATE;
-		pvc_say(&event, found);
+		pvc_say(&event, false);
 	}
 	if (found->flipped) {
 		event.class = PVCLOCK_RH_STABLE;
-		pvc_say(&event, found);
+		pvc_say(&event, false);
 	}
 }
 
@@ -198,27 +206,33 @@ static bool pvc_put(const struct pvc_found *found)
 	return true;
 }
 
+/* The clock stood still so long, ns; a host that lies does not make the sum less. */
+static void pvc_pause(s64 jump)
+{
+	u64 ns = jump == S64_MIN ? S64_MAX : -jump;
+
+	atomic64_set(&pvc_paused, min_t(u64, atomic64_read(&pvc_paused) + ns, S64_MAX));
+}
+
 /* The running CPU's page is another than it was. */
-static void pvc_look(struct pvc_seen *seen)
+static void pvc_look(struct pvc_reading *seen)
 {
 	struct pvc_found found = { .written = true };
-	bool first = !seen->reading.version;
+	bool first = !pvc_latest.version;
 	bool news;
 
 	/* Not whole: the next tick looks again. */
 	if (!pvc_page_read(&found.after))
 		return;
 	news = !first && pvc_compare(seen, &found);
-	pvc_jumped += found.jump;
 	if (found.jump < 0)
-		atomic64_add(-found.jump, &pvc_paused);
-	seen->reading = found.after;
-	seen->jumped = pvc_jumped;
-	pvc_latest = found.after;
-	if (!first) {
+		pvc_pause(found.jump);
+	if (seen->version) {
 		this_cpu_inc(pvc_rebases);
 		pvc_unasked = true;
 	}
+	*seen = found.after;
+	pvc_latest = found.after;
 	if (news && !pvc_put(&found))
 		atomic64_inc(&pvc_lost);
 }
@@ -229,12 +243,14 @@ static void pvc_look(struct pvc_seen *seen)
  */
 static int pvc_tick(struct notifier_block *nb, unsigned long was_set, void *timekeeper)
 {
-	struct pvc_seen *seen = this_cpu_ptr(&pvc_seen);
+	struct pvc_reading *seen = this_cpu_ptr(&pvc_seen);
 	struct pvc_found found = { };
 	unsigned long age;
 
 	pvc_clocksource_tick(timekeeper);
-	if (unlikely(pvc_page_version() != seen->reading.version))
+	if (unlikely(READ_ONCE(pvc_asleep)))
+		return NOTIFY_DONE;
+	if (unlikely(pvc_page_version() != seen->version))
 		pvc_look(seen);
 	age = jiffies - pvc_asked;
 	if (likely(age <= PVC_EPOCH_SPACING))
@@ -250,12 +266,39 @@ static int pvc_tick(struct notifier_block *nb, unsigned long was_set, void *time
 
 static struct notifier_block pvc_tick_block = { .notifier_call = pvc_tick };
 
+/*
+ * Suspend and hibernation: what wakes up may be on another host, with another TSC, and how
+ * long it slept the kernel knows. So nothing is held against what was before. Called on the
+ * last CPU with tasks frozen, and the work with them.
+ */
+static int pvc_events_suspend(void)
+{
+	WRITE_ONCE(pvc_asleep, true);
+	return 0;
+}
+
+static void pvc_events_resume(void)
+{
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu)
+		*per_cpu_ptr(&pvc_seen, cpu) = (struct pvc_reading){ };
+	pvc_latest = (struct pvc_reading){ };
+	pvc_epoch_known = false;
+	pvc_unasked = false;
+	pvc_asked = jiffies - PVC_EPOCH_PERIOD;
+	WRITE_ONCE(pvc_asleep, false);
+}
+
+VRH_DEFINE_SYSCORE(pvc_events_syscore, pvc_events_suspend, pvc_events_resume);
+
 /**
  * pvclock_rh_paused_ns() - how long the clock has stood still
  *
  * While the host kept the whole guest from running. Who waits for the host measures with
  * this by how much longer he has to: a guest that runs on the TSC has its timers expire
- * after a pause. It is counted before they do.
+ * after a pause. It is counted by the first tick after it; timers that expire in that moment
+ * may be earlier. A TSC that was moved ahead counts too: nobody can tell it in time.
  *
  * Context: any.
  * Return: ns since the module was loaded; never less than before.
@@ -300,15 +343,14 @@ u64 pvc_events_rebases(void)
 int pvc_events_start(void)
 {
 	struct pvc_change unused;
-	struct pvc_reading r;
 
 	/* Not while tasks are frozen for a suspend: what it tells is for programs. */
 	pvc_wq = alloc_workqueue("%s", WQ_UNBOUND | WQ_FREEZABLE, 1, KBUILD_MODNAME);
 	if (!pvc_wq)
 		return -ENOMEM;
-	if (!pvc_page_sample(&r))
-		pvc_ask_epoch(r.ns, &unused);
+	pvc_ask_epoch(true, &unused);
 	pvc_asked = jiffies;
+	vrh_register_syscore(&pvc_events_syscore);
 	pvclock_gtod_register_notifier(&pvc_tick_block);
 	return 0;
 }
@@ -322,6 +364,7 @@ int pvc_events_start(void)
 void pvc_events_stop(void)
 {
 	pvclock_gtod_unregister_notifier(&pvc_tick_block);
+	vrh_unregister_syscore(&pvc_events_syscore);
 	irq_work_sync(&pvc_irq_work);
 	destroy_workqueue(pvc_wq);
 }

@@ -57,16 +57,10 @@ static int __init pvc_init(void)
 		pr_err("not loaded: no memory (error %d)\n", err);
 		goto err_pages;
 	}
-	err = pvc_sysfs_create();
-	if (err) {
-		pr_err("not loaded: cannot create /sys/kernel/%s (error %d)\n", KBUILD_MODNAME,
-		       err);
-		goto err_wall;
-	}
 	err = pvc_event_dev_create();
 	if (err) {
 		pr_err("not loaded: cannot create /dev/%s (error %d)\n", KBUILD_MODNAME, err);
-		goto err_sysfs;
+		goto err_wall;
 	}
 	err = pvc_clocksource_start(rating);
 	if (err) {
@@ -84,6 +78,13 @@ static int __init pvc_init(void)
 		pr_err("not loaded: the kernel refuses a PTP clock (error %d)\n", err);
 		goto err_events;
 	}
+	/* Its files act on all of the above. */
+	err = pvc_sysfs_create();
+	if (err) {
+		pr_err("not loaded: cannot create /sys/kernel/%s (error %d)\n", KBUILD_MODNAME,
+		       err);
+		goto err_ptp;
+	}
 
 	pvc_page_sample(&r);
 	pr_info("clocksource %s: %s, %s host clock, TSC %u kHz, rating %u, %s\n",
@@ -93,14 +94,14 @@ static int __init pvc_init(void)
 		pvc_clocksource_can_vdso() ? "vDSO" : "no vDSO");
 	return 0;
 
+err_ptp:
+	pvc_ptp_remove();
 err_events:
 	pvc_events_stop();
 err_clocksource:
 	pvc_clocksource_stop();
 err_dev:
 	pvc_event_dev_remove();
-err_sysfs:
-	pvc_sysfs_remove();
 err_wall:
 	pvc_wall_exit();
 err_pages:
@@ -113,11 +114,11 @@ static void __exit pvc_exit(void)
 	if (!enable)
 		return;
 
+	pvc_sysfs_remove();
 	pvc_ptp_remove();
 	pvc_events_stop();
 	pvc_clocksource_stop();
 	pvc_event_dev_remove();
-	pvc_sysfs_remove();
 	pvc_wall_exit();
 	pvc_pages_stop();
 }

@@ -42,15 +42,31 @@ VRH_PARAM_CHOICE(tsc_guard, PVC_GUARD_EVENT, pvc_guard_words, "off, event, fallb
  */
 #define PVC_GUARD_PPM 500
 
+/* The two times that are compared are read within so many ns, or again, so often. */
+#define PVC_WALL_WITHIN NSEC_PER_MSEC
+#define PVC_WALL_TRIES 10
+
 /* How far the wall time is behind the host's, ns. False: nobody knows. */
 static bool pvc_wall_behind(s64 *behind)
 {
-	u64 real;
+	struct pvc_reading r;
+	unsigned int tries;
+	u64 before, after;
+	u64 epoch;
 
-	if (pvclock_rh_host_real(&real))
+	if (pvc_wall_epoch(&epoch))
 		return false;
-	*behind = real - ktime_get_real_ns();
-	return true;
+	/* The guest may stand still, or run something else, between the two. */
+	for (tries = 0; tries < PVC_WALL_TRIES; tries++) {
+		before = ktime_get_real_ns();
+		if (pvc_page_sample(&r))
+			return false;
+		after = ktime_get_real_ns();
+		*behind = epoch + r.ns - after;
+		if (after - before <= PVC_WALL_WITHIN)
+			return true;
+	}
+	return false;
 }
 
 static void pvc_resync(const struct pvclock_rh_event *cause)

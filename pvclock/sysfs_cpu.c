@@ -102,8 +102,11 @@ int pvc_sysfs_cpu_create(struct kobject *parent)
 		dir->cpu = cpu;
 		pvc_cpu_dirs[cpu] = dir;
 		err = kobject_init_and_add(&dir->kobj, &pvc_cpu_type, parent, "cpu%u", cpu);
-		if (err)
+		if (err) {
+			kobject_put(&dir->kobj);
+			pvc_cpu_dirs[cpu] = NULL;
 			break;
+		}
 	}
 	if (err)
 		pvc_sysfs_cpu_remove();

@@ -49,20 +49,30 @@ static DEFINE_MUTEX(pvc_wall_lock);
 static struct pvclock_wall_clock *pvc_wall_page;
 static struct kvm_clock_pairing *pvc_wall_pair;
 
-/* One question, and one answer with the old address: both are exits, and the host is done after. */
+/* The host still has the address of our page: the memory must stay. */
+static bool pvc_wall_stuck;
+
+/*
+ * One question, and one answer with the old address: both are exits, and the host is done
+ * after. Where the kernel has no kvm-clock that address is nobody's any more (a kernel's before
+ * a kexec, the firmware's), and 0 has the host write nowhere.
+ */
 static int pvc_wall_ask(void)
 {
 	u64 address = virt_to_phys(pvc_wall_page);
-	u64 before;
-	int err;
+	u64 before = 0;
+	int err = 0;
 
 	/* Neither a suspend nor another task shall find our address there for long. */
 	preempt_disable();
-	err = rdmsrq_safe(MSR_KVM_WALL_CLOCK_NEW, &before);
+	if (!pvc_pages_own())
+		err = rdmsrq_safe(MSR_KVM_WALL_CLOCK_NEW, &before);
 	if (!err)
 		err = wrmsr_safe(MSR_KVM_WALL_CLOCK_NEW, (u32)address, (u32)(address >> 32));
-	if (!err)
+	if (!err) {
 		err = wrmsr_safe(MSR_KVM_WALL_CLOCK_NEW, (u32)before, (u32)(before >> 32));
+		pvc_wall_stuck = err;
+	}
 	preempt_enable();
 	return err ? -EIO : 0;
 }
@@ -199,7 +209,8 @@ int pvc_wall_init(u32 features)
  */
 void pvc_wall_exit(void)
 {
-	kfree(pvc_wall_page);
+	if (!pvc_wall_stuck)
+		kfree(pvc_wall_page);
 	kfree(pvc_wall_pair);
 	pvc_wall_page = NULL;
 	pvc_wall_pair = NULL;

@@ -334,9 +334,8 @@ static void forget_ticks(void)
 	unsigned int cpu;
 
 	for_each_possible_cpu(cpu)
-		memset(per_cpu_ptr(&pvc_seen, cpu), 0, sizeof(struct pvc_seen));
+		*per_cpu_ptr(&pvc_seen, cpu) = (struct pvc_reading){ };
 	pvc_latest = (struct pvc_reading){ };
-	pvc_jumped = 0;
 	pvc_unasked = false;
 	pvc_epoch_known = false;
 	pvc_clocksource.vdso_clock_mode = VDSO_CLOCKMODE_NONE;

@@ -6,7 +6,7 @@ import statistics
 
 import pytest
 
-from vrhlab import nested
+from vrhlab import archive, host, nested
 from vrhlab.clock import NAME, said, switch, value
 
 #: Asks a PTP clock: `extended` 25 times for the guest's time, the clock, and the guest's time;
@@ -127,3 +127,72 @@ def test_ptp_0_is_obeyed(kvm):
     kvm.modprobe("pvclock_rh", "ptp=0")
     assert value(kvm, "ptp") == "none"
     assert not kvm.run("grep -qx pvclock_rh /sys/class/ptp/*/clock_name").ok
+
+
+@pytest.fixture(scope="session")
+def daemons():
+    """Where time daemons are unpacked; installed, they would change the build machine's clock."""
+    path = host.cache_dir() / "daemons"
+    with host.locked(path.with_suffix(".lock"), "time daemons"):
+        if not path.exists():
+            archive.unpack("bookworm", ["chrony", "linuxptp", "libedit2"], path)
+    return path
+
+
+@pytest.fixture
+def wrong(lab, host_clock):
+    """A guest whose real time is wrong by 50 ms, with our PTP clock."""
+    lab.need("pvclock_rh")
+    guest = lab.share_nested("daemons", host_clock)
+    guest.modprobe("pvclock_rh", "resync=off")
+    program = ("import time; off = 50000000 - %s; "
+               "time.clock_settime_ns(time.CLOCK_REALTIME, time.time_ns() - off)"
+               % value(guest, "host_real_offset_ns"))
+    guest.run(["python3", "-I", "-S", "-c", program], check=True)
+    assert 45e6 < int(value(guest, "host_real_offset_ns")) < 60e6
+    yield guest
+    guest.run("rmmod pvclock_rh", check=True)
+
+
+CHRONY = """
+refclock PHC /dev/{clock} poll 0 dpoll -2
+makestep 0.01 3
+user root
+cmdport 0
+bindcmdaddress /run/chrony/socket
+pidfile /run/chrony/pid
+"""
+
+
+@pytest.mark.one_kernel
+@pytest.mark.own_guest
+def test_chrony_follows_it(wrong, host_clock, daemons):
+    """It takes the clock for its reference, and the guest's time is the host's."""
+    wrong.sh("mkdir -p -m 700 /run/chrony")
+    text = CHRONY.format(clock=value(wrong, "ptp"))
+    wrong.sh(f"echo '{text}' >/run/chrony/conf")
+    daemon = wrong.start_command(
+        f"LD_LIBRARY_PATH={daemons}/usr/lib/x86_64-linux-gnu "
+        f"{daemons}/usr/sbin/chronyd -n -f /run/chrony/conf", timeout=600)
+    ask_it = (f"LD_LIBRARY_PATH={daemons}/usr/lib/x86_64-linux-gnu {daemons}/usr/bin/chronyc "
+              "-h /run/chrony/socket -c tracking")
+    wrong.wait(f"{ask_it} | grep -q ',PHC0,.*,Normal$'", 60)
+    wrong.run("sleep 30", check=True)
+    fields = wrong.sh(ask_it).split(",")
+    offset = int(value(wrong, "host_real_offset_ns"))
+    daemon.kill()
+    print(f"host on {host_clock}: chrony: {fields}; host_real_offset_ns {offset}")
+    assert fields[1] == "PHC0" and fields[-1] == "Normal"
+    assert abs(float(fields[4])) < 1e-3 and abs(offset) < 1e6
+
+
+@pytest.mark.one_kernel
+@pytest.mark.own_guest
+def test_phc2sys_follows_it(wrong, host_clock, daemons):
+    """It moves the guest's time to the clock's."""
+    told = wrong.run([f"{daemons}/usr/sbin/phc2sys", "-s", "/dev/" + value(wrong, "ptp"), "-c",
+                      "CLOCK_REALTIME", "-O", "0", "-S", "0.01", "-m"], timeout=25).stdout
+    offset = int(value(wrong, "host_real_offset_ns"))
+    print(f"host on {host_clock}: {told.splitlines()[-1]}; host_real_offset_ns {offset}")
+    assert " s2 " in told.splitlines()[-1]
+    assert abs(offset) < 1e6
