@@ -77,4 +77,69 @@ static const struct kernel_param_ops vrh_uint_param_ops __maybe_unused = {
 	__MODULE_PARM_TYPE(var, "uint");					\
 	MODULE_PARM_DESC(var, text)
 
+/**
+ * struct vrh_choice_param - a parameter that is one of some words
+ * @name: as the user knows it, for messages
+ * @value: where the driver reads it: index into @words
+ * @words: the words, and NULL behind them
+ * @list: the words as the message has them
+ */
+struct vrh_choice_param {
+	const char *name;
+	unsigned int *value;
+	const char *const *words;
+	const char *list;
+};
+
+/**
+ * vrh_choice_param_set() - parse a write to a parameter of words
+ * @val: text from the command line or from sysfs
+ * @kp: the parameter; its arg is a struct vrh_choice_param
+ *
+ * Context: process context, parameter lock held by the caller.
+ * Return: 0, -EINVAL for any other word.
+ */
+static inline int vrh_choice_param_set(const char *val, const struct kernel_param *kp)
+{
+	const struct vrh_choice_param *p = kp->arg;
+	int found = val ? __sysfs_match_string(p->words, -1, val) : -EINVAL;
+
+	if (found < 0) {
+		pr_err("parameter %s=%.*s: must be one of %s\n", p->name,
+		       val ? (int)strcspn(val, "\n") : 6, val ?: "(none)", p->list);
+		return -EINVAL;
+	}
+	WRITE_ONCE(*p->value, found);
+	return 0;
+}
+
+/**
+ * vrh_choice_param_get() - print a parameter of words
+ * @buf: one page
+ * @kp: the parameter; its arg is a struct vrh_choice_param
+ *
+ * Return: length of the text.
+ */
+static inline int vrh_choice_param_get(char *buf, const struct kernel_param *kp)
+{
+	const struct vrh_choice_param *p = kp->arg;
+
+	return scnprintf(buf, PAGE_SIZE, "%s\n", p->words[READ_ONCE(*p->value)]);
+}
+
+static const struct kernel_param_ops vrh_choice_param_ops __maybe_unused = {
+	.set = vrh_choice_param_set,
+	.get = vrh_choice_param_get,
+};
+
+/* Defines the variable @var, an index into @of, and the module parameter of the same name. */
+#define VRH_PARAM_CHOICE(var, def, of, words_list, perm, text)			\
+	static unsigned int var = (def);					\
+	static const struct vrh_choice_param vrh_param_##var = {		\
+		.name = #var, .value = &(var), .words = (of), .list = (words_list), \
+	};									\
+	module_param_cb(var, &vrh_choice_param_ops, (void *)&vrh_param_##var, perm); \
+	__MODULE_PARM_TYPE(var, "charp");					\
+	MODULE_PARM_DESC(var, text)
+
 #endif
