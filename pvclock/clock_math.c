@@ -28,7 +28,7 @@ u64 notrace pvc_note_slow(atomic64_t *last, u64 ns)
 
 	/* Readings up to that were handed out, maybe some beyond it; no more will be. */
 	if (unlikely(ns > PVC_NS_MAX))
-		return pvc_clamp_slow(last, ns);
+		return pvc_clamp(last, ns);
 
 	do {
 		most = seen & ~PVC_SETTLED;
@@ -40,7 +40,7 @@ u64 notrace pvc_note_slow(atomic64_t *last, u64 ns)
 }
 
 /**
- * pvc_clamp_slow() - never hand out less than was handed out before
+ * pvc_clamp() - never hand out less than was handed out before
  * @last: times handed out on all CPUs; see PVC_SETTLED
  * @ns: what this CPU read; 0 if it could not read
  *
@@ -58,7 +58,7 @@ u64 notrace pvc_note_slow(atomic64_t *last, u64 ns)
  * Context: any, also NMI.
  * Return: @ns, or the larger value that other readers may have got before.
  */
-u64 notrace pvc_clamp_slow(atomic64_t *last, u64 ns)
+u64 notrace pvc_clamp(atomic64_t *last, u64 ns)
 {
 	s64 seen = atomic64_read(last);
 	u64 most;

@@ -230,7 +230,7 @@ static __always_inline bool pvc_read(const struct pvclock_vcpu_time_info *page,
 }
 
 u64 pvc_note_slow(atomic64_t *last, u64 ns);
-u64 pvc_clamp_slow(atomic64_t *last, u64 ns);
+u64 pvc_clamp(atomic64_t *last, u64 ns);
 
 /**
  * pvc_note() - hand out a reading of a stable page
@@ -250,27 +250,6 @@ static __always_inline u64 pvc_note(atomic64_t *last, u64 ns)
 		return ns;
 
 	return pvc_note_slow(last, ns);
-}
-
-/**
- * pvc_clamp() - never hand out less than was handed out before
- * @last: times handed out on all CPUs; see PVC_SETTLED
- * @ns: what this CPU read
- *
- * A reading that is later than all, after pages that were not stable either.
- *
- * Context: any, also NMI.
- * Return: @ns, or the larger value that other readers may have got before.
- */
-static __always_inline u64 pvc_clamp(atomic64_t *last, u64 ns)
-{
-	s64 seen = atomic64_read(last);
-
-	if (likely(seen < 0 && ns <= PVC_NS_MAX && (u64)seen < (ns | PVC_SETTLED) &&
-		   atomic64_try_cmpxchg(last, &seen, ns | PVC_SETTLED)))
-		return ns;
-
-	return pvc_clamp_slow(last, ns);
 }
 
 u32 pvc_tsc_khz(u32 mul, s8 shift);

@@ -1,39 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Finds and reads the pvclock pages, one per virtual CPU. Where the kernel has registered
- * its own with the host, those: registering another would freeze the kernel's at its last
- * value, and with it sched_clock, kvm-clock and the vDSO; and CPU hotplug, resume and kexec
- * stay the kernel's business. Where it has none, those of own.c. Never writes a page, and
- * never touches an MSR.
+ * Finds and reads the pvclock pages that the kernel registered with the host,
+ * one per virtual CPU. Never writes one, and never touches an MSR: registering
+ * a page of our own would freeze the kernel's at its last value, and with it
+ * sched_clock, kvm-clock and the vDSO. CPU hotplug, resume and kexec stay the
+ * kernel's business for the same reason.
  */
 #include <vrh/log.h>
 
 #include <linux/cc_platform.h>
-#include <linux/jump_label.h>
 #include <linux/kvm_para.h>
 #include <linux/preempt.h>
-#include <linux/string.h>
-#include <linux/uaccess.h>
 #include <asm/tsc.h>
 
 #include "compat.h"
-#include <vrh/param.h>
 
-#include "page_read.h"
 #include "pvclock_rh.h"
 
-enum { PVC_MODE_AUTO, PVC_MODE_SHARED, PVC_MODE_OWN };
-
-static const char *const pvc_modes[] = { "auto", "shared", "own", NULL };
-
-VRH_PARAM_CHOICE(mode, PVC_MODE_AUTO, pvc_modes, "auto, shared, own", 0444,
-		 "whose clock pages: auto, shared: the kernel's, own: ours, if the kernel runs without kvm-clock (default auto: the kernel's if it has any)");
-
-DEFINE_STATIC_KEY_FALSE(pvc_owned);
-
-bool pvc_stable_bit_valid __read_mostly;
-
-static u32 pvc_features;
+/* The host has KVM_FEATURE_CLOCKSOURCE_STABLE_BIT. */
+static bool pvc_stable_bit_valid __read_mostly;
 
 /*
  * kvm_para_has_feature() is not for modules in any kernel. The answer is in
@@ -47,18 +32,18 @@ static u32 pvc_host_features(void)
 }
 
 /**
- * pvc_pages_features() - what the host offers
+ * pvc_pages_find() - is there a kvm-clock whose pages can be read?
  *
- * Return: bits by number of KVM_FEATURE_; 0 before pvc_pages_start().
+ * Says in one line why not.
+ *
+ * Context: process context.
+ * Return: 0 or -ENODEV.
  */
-u32 pvc_pages_features(void)
+int pvc_pages_find(void)
 {
-	return pvc_features;
-}
+	struct pvc_reading r;
+	u32 features;
 
-/* Says in one line why there is no clock here. */
-static int pvc_host_check(void)
-{
 	if (!IS_ENABLED(CONFIG_KVM_GUEST)) {
 		pr_err("not loaded: this kernel was built without CONFIG_KVM_GUEST and has no kvm-clock\n");
 		return -ENODEV;
@@ -71,94 +56,25 @@ static int pvc_host_check(void)
 		pr_err("not loaded: in a confidential guest the TSC can be trusted and the host's clock cannot; use clocksource tsc\n");
 		return -ENODEV;
 	}
-	pvc_features = pvc_host_features();
-	if (!(pvc_features & (BIT(KVM_FEATURE_CLOCKSOURCE) | BIT(KVM_FEATURE_CLOCKSOURCE2)))) {
+	features = pvc_host_features();
+	if (!(features & (BIT(KVM_FEATURE_CLOCKSOURCE) | BIT(KVM_FEATURE_CLOCKSOURCE2)))) {
 		pr_err("not loaded: the host offers no kvmclock (KVM features %#x; QEMU: -cpu ...,kvmclock=on)\n",
-		       pvc_features);
+		       features);
 		return -ENODEV;
 	}
-	return 0;
-}
-
-/* The kernel's pages, or, if it has none, ours. Never both. */
-static int pvc_mode_start(void)
-{
-	bool kernels = pvclock_get_pvti_cpu0_va();
-	int err;
-
-	if (kernels && mode == PVC_MODE_OWN) {
-		pr_err("not loaded: mode=own, but the kernel has registered its own clock pages and the host knows one a CPU; boot with no-kvmclock for that\n");
-		return -EBUSY;
-	}
-	if (kernels)
-		return 0;
-	if (mode == PVC_MODE_SHARED) {
-		pr_err("not loaded: mode=shared, but the kernel does not use the kvmclock that the host offers (booted with no-kvmclock?)\n");
+	if (!pvclock_get_pvti_cpu0_va()) {
+		pr_err("not loaded: the host offers kvmclock, but the kernel does not use it (booted with no-kvmclock?)\n");
 		return -ENODEV;
 	}
-	/* Of the old registers, a write takes the stable bit away from the whole machine. */
-	if (!(pvc_features & BIT(KVM_FEATURE_CLOCKSOURCE2))) {
-		pr_err("not loaded: the host offers kvmclock by its old registers only (KVM features %#x), which are not used\n",
-		       pvc_features);
-		return -ENODEV;
-	}
-	err = pvc_own_start();
-	if (err) {
-		pr_err("not loaded: clock pages cannot be registered with the host (error %d)\n",
-		       err);
-		return err;
-	}
-	static_branch_enable(&pvc_owned);
-	return 0;
-}
 
-/**
- * pvc_pages_start() - find the pages of the clock, or make them
- *
- * Says in one line why that is not possible.
- *
- * Context: process context, may sleep.
- * Return: 0 or a negative error code.
- */
-int pvc_pages_start(void)
-{
-	struct pvc_reading r;
-	int err;
+	pvc_stable_bit_valid = features & BIT(KVM_FEATURE_CLOCKSOURCE_STABLE_BIT);
 
-	err = pvc_host_check() ?: pvc_mode_start();
-	if (err)
-		return err;
-	pvc_stable_bit_valid = pvc_features & BIT(KVM_FEATURE_CLOCKSOURCE_STABLE_BIT);
 	if (pvc_page_sample(&r)) {
 		pr_err("not loaded: the host's clock page makes no sense (version %u, mul %u, shift %d)\n",
 		       r.version, r.mul, r.shift);
-		pvc_pages_stop();
 		return -ENODEV;
 	}
 	return 0;
-}
-
-/**
- * pvc_pages_stop() - read the pages no more
- *
- * Context: process context, may sleep; nobody starts a reading any more.
- */
-void pvc_pages_stop(void)
-{
-	if (!pvc_pages_own())
-		return;
-	pvc_own_stop();
-	static_branch_disable(&pvc_owned);
-}
-
-/**
- * pvc_pages_own() - are the pages ours?
- *
- * Return: false if they are the kernel's.
- */
-bool pvc_pages_own(void)
-{
-	return static_key_enabled(&pvc_owned);
 }
 
 /**
@@ -172,64 +88,13 @@ bool pvc_pages_own(void)
  */
 bool notrace pvc_page_read(struct pvc_reading *r)
 {
-	return pvc_page_read_inline(r);
-}
+	const struct pvclock_vcpu_time_info *page = vrh_this_cpu_pvclock();
 
-/**
- * pvc_page_version() - version of the running CPU's page
- *
- * Another one than before means that the host has written the page, or is writing it.
- *
- * Context: preemption disabled; any context.
- * Return: the version; 0 if there is no page.
- */
-u32 notrace pvc_page_version(void)
-{
-	const struct pvclock_vcpu_time_info *page = pvc_this_page();
-
-	return page ? READ_ONCE(page->version) : 0;
-}
-
-/**
- * pvc_page_version_of() - version of a CPU's page
- * @cpu: its number
- *
- * Return: the version; 0 if there is no page.
- */
-u32 pvc_page_version_of(unsigned int cpu)
-{
-	const struct pvclock_vcpu_time_info *page;
-
-	page = pvc_pages_own() ? pvc_own_of(cpu) : vrh_cpu_pvclock(cpu);
-	return page ? READ_ONCE(page->version) : 0;
-}
-
-/**
- * pvc_pages_mapped() - does the vDSO of the calling program show CPU 0's page?
- *
- * The kernel shows it to all programs or to none, and from then on for ever. A program
- * whose vDSO reads a page that is not there dies of SIGBUS.
- *
- * Context: process context of a program; may fault.
- * Return: true if it does.
- */
-bool pvc_pages_mapped(void)
-{
-	const struct pvclock_vsyscall_time_info *kernels = pvclock_get_pvti_cpu0_va();
-	unsigned long programs = vrh_vdso_pvclock_page();
-	struct pvclock_vcpu_time_info seen;
-	unsigned int tries;
-
-	if (!kernels || !programs || !pvc_stable_bit_valid)
+	if (unlikely(!page)) {
+		r->retries = 0;
 		return false;
-	/* The host may write it meanwhile: not for long. */
-	for (tries = 0; tries < PVC_MAX_TRIES; tries++) {
-		if (copy_from_user(&seen, (void __user *)programs, sizeof(seen)))
-			return false;
-		if (!memcmp(&seen, &kernels->pvti, sizeof(seen)))
-			return true;
 	}
-	return false;
+	return pvc_read(page, rdtsc_ordered, r);
 }
 
 /**
@@ -240,7 +105,7 @@ bool pvc_pages_mapped(void)
  */
 bool notrace pvc_page_stable(const struct pvc_reading *r)
 {
-	return pvc_page_stable_inline(r);
+	return pvc_flags_stable(r->flags, pvc_stable_bit_valid);
 }
 
 /**

@@ -31,17 +31,12 @@ BUILDS = ["-n", "2"]
 #: What `make check` leaves to the stage "all", to end within 25 minutes. On the debug kernel,
 #: which is ten times slower under TCG, it runs the KUnit suites, data through a disk and a NIC,
 #: and some seconds of hostile devices of each type; the in-tree drivers, which show that a test
-#: works, the tests that take longest, a clock on an unstable host, and most of what a clock is
-#: asked, on one kernel; simulated devices with one layout of their rings, and none of the suites
-#: that drive a module through them.
+#: works, the tests that take longest, and a clock on an unstable host, on one kernel; simulated
+#: devices with one layout of their rings, and none of the suites that drive a module through them.
 SELECTION = ("(not debug or test_kunit or test_ext4_keeps or test_copy_is and 2-pairs or "
              "test_hostile_device) and "
              "(not in-tree and not one_kernel or 6.12) and "
              "(not hpet or 6.12) and (not test_comes_and_goes_a_hundred or hpet) and "
-             "(not (test_pvclock_ptp or test_pvclock_own or test_pvclock_time or "
-             "test_pvclock_restore) or 6.12 and not hpet) and "
-             "not (test_a_minute and kvm-clock-rh) and not (test_it_never and kvm-clock]) and "
-             "not test_without_the_module and (not test_a_sleep or own) and "
              "(not test_simdev or ours and packed-event-dma) and not on_simdev")
 
 #: Both virtual processors of a guest in one thread: none of them waits for a lock whose holder

@@ -29,15 +29,7 @@ static void race_turn(void);
 #define atomic64_read(v) (race_turn(), (atomic64_read)(v))
 #define atomic64_set(v, n) (race_turn(), (atomic64_set)(v, n))
 #define atomic64_try_cmpxchg(v, old, new) (race_turn(), (atomic64_try_cmpxchg)(v, old, new))
-/* None of the suites is the module that others ask. */
-#undef EXPORT_SYMBOL_GPL
-#define EXPORT_SYMBOL_GPL(symbol)
-
 #include "pvclock/clock_math.c"
-/* In place of page_read.h. */
-#define PVC_PAGE_READ_H
-static bool pvc_page_read_inline(struct pvc_reading *r);
-static bool pvc_page_stable_inline(const struct pvc_reading *r);
 #include "pvclock/clocksource.c"
 #undef atomic64_read
 #undef atomic64_set
@@ -70,7 +62,7 @@ static u64 host_tsc(void)
 	return host.tsc;
 }
 
-static bool pvc_page_read_inline(struct pvc_reading *r)
+bool pvc_page_read(struct pvc_reading *r)
 {
 	if (preemptible())
 		host.was_preemptible = true;
@@ -80,29 +72,9 @@ static bool pvc_page_read_inline(struct pvc_reading *r)
 	return true;
 }
 
-static bool pvc_page_stable_inline(const struct pvc_reading *r)
-{
-	return pvc_flags_stable(r->flags, host.stable_valid);
-}
-
-bool pvc_page_read(struct pvc_reading *r)
-{
-	return pvc_page_read_inline(r);
-}
-
 bool pvc_page_stable(const struct pvc_reading *r)
 {
-	return pvc_page_stable_inline(r);
-}
-
-void pvc_own_resume(void)
-{
-}
-
-/* No program reads a page of this host. */
-bool pvc_pages_mapped(void)
-{
-	return false;
+	return pvc_flags_stable(r->flags, host.stable_valid);
 }
 
 int pvc_page_sample(struct pvc_reading *r)

@@ -173,16 +173,16 @@ static void counters_are_sums_over_all_cpus(struct kunit *test)
 static void registers_and_goes_twice(struct kunit *test)
 {
 	/* With the least rating the core does not choose it. */
-	KUNIT_ASSERT_EQ(test, pvc_clocksource_start(1), 0);
+	KUNIT_ASSERT_EQ(test, pvc_clocksource_register(1), 0);
 	KUNIT_EXPECT_EQ(test, pvc_clocksource.rating, 1);
 	KUNIT_EXPECT_FALSE(test, list_empty(&pvc_clocksource.list));
 	KUNIT_EXPECT_TRUE(test, pvc_clocksource.read_snapshot == pvc_cs_read_snapshot);
 	/* A time in ns, of which the core loses nothing. */
 	KUNIT_EXPECT_EQ(test, clocksource_cyc2ns(START, pvc_clocksource.mult,
 						 pvc_clocksource.shift), (s64)START);
-	pvc_clocksource_stop();
+	pvc_clocksource_unregister();
 	KUNIT_EXPECT_TRUE(test, list_empty(&pvc_clocksource.list));
-	pvc_clocksource_stop();
+	pvc_clocksource_unregister();
 }
 
 static struct kunit_case source_cases[] = {

@@ -174,8 +174,7 @@ def promised():
         module = "pvclock_rh" if directory == "pvclock" else directory
         for path in files(f"{directory}/*.c"):
             code = text(path)
-            for name in re.findall(r"\bVRH_PARAM_(?:UINT|CHOICE)\((\w+)|"
-                                   r"\bmodule_param\w*\((\w+)", code):
+            for name in re.findall(r"\bVRH_PARAM_UINT\((\w+)|\bmodule_param\w*\((\w+)", code):
                 found.add((module, "parameter", name[0] or name[1]))
             if "<vrh/feature.h>" in code:
                 found |= {(module, "parameter", "enable"),

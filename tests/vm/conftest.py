@@ -7,18 +7,15 @@ VRH_MODULES  build these modules only ("virtio_blk_rh,pvclock_rh")
 VRH_FULL     1: the in-tree drivers on the debug kernel too, whose source is that of 7.3
 """
 
-import contextlib
 import os
 import pathlib
-import shutil
 import sys
 
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from vrhlab import (Disk, Guest, binding, build, clock, host, kernels, nested,  # noqa: E402
-                    packages, portable, rootfs)
+from vrhlab import Disk, Guest, binding, build, host, kernels, nested, rootfs  # noqa: E402
 
 
 KERNELS = host.words("VRH_KERNELS") or list(kernels.NAMES)
@@ -191,53 +188,6 @@ def lab(kernel, _pool, request):
     request.node.vrh_lab = made
     yield made
     made.close()
-
-
-@pytest.fixture(scope="module", params=[nested.STABLE, nested.UNSTABLE])
-def host_clock(request):
-    """The clock of the host: the TSC, and one with which KVM gives no stable bit."""
-    return request.param
-
-
-@pytest.fixture
-def kvm(lab, host_clock):
-    """A guest with kvm-clock, on which it is current."""
-    lab.need("pvclock_rh")
-    guest = lab.share_nested("pvclock", host_clock)
-    before = clock.clocks(guest)[1]
-    clock.switch(guest, "kvm-clock")
-    yield guest
-    guest.sh(f"echo {before} >{nested.CLOCKS}/current_clocksource; "
-             "if [ -d /sys/module/pvclock_rh ]; then rmmod pvclock_rh; fi")
-
-
-@pytest.fixture(scope="session")
-def _clockread(tmp_path_factory):
-    packages.ensure(["gcc", "libc6-dev"], "reading clocks")
-    path = tmp_path_factory.mktemp("clockread") / "clockread"
-    host.call(["gcc", "-O2", "-pthread", "-o", path,
-               host.repository() / "tests/vm/vrhlab/guest/clockread.c"])
-    return path
-
-
-@pytest.fixture
-def clockread(_clockread):
-    """Puts the program clockread into a guest; its path there."""
-    def put(guest):
-        shutil.copy2(_clockread, guest.share / "clockread")
-        return "/share/clockread"
-    return put
-
-
-@pytest.fixture
-def machines(lab, host_clock, tmp_path):
-    """Makes a portable.Machine with our modules, once."""
-    lab.need("pvclock_rh")
-    if lab.kernel == "debug":
-        pytest.skip("the debug kernel is too slow for a guest in a guest")
-    with contextlib.ExitStack() as stack:
-        yield lambda **options: stack.enter_context(
-            portable.Machine(lab.built, host_clock, tmp_path, **options))
 
 
 @pytest.fixture(scope="session")

@@ -23,10 +23,9 @@ DIRECTORIES = {"pvclock_rh": "pvclock"}
 
 #: Where stock modules are taken from for the stage, with all they depend on. All of them
 #: would cost seven seconds of depmod at each build.
-STOCK_PARTS = ("kernel/arch/x86/kernel/msr", "kernel/arch/x86/kvm/", "kernel/block/",
-               "kernel/crypto/", "kernel/drivers/block/", "kernel/drivers/char/",
-               "kernel/drivers/md/", "kernel/drivers/ptp/", "kernel/drivers/vdpa/",
-               "kernel/drivers/vhost/", "kernel/drivers/virtio/",
+STOCK_PARTS = ("kernel/arch/x86/kvm/", "kernel/block/", "kernel/crypto/", "kernel/drivers/block/",
+               "kernel/drivers/char/", "kernel/drivers/md/", "kernel/drivers/ptp/",
+               "kernel/drivers/vdpa/", "kernel/drivers/vhost/", "kernel/drivers/virtio/",
                "kernel/fs/9p/", "kernel/fs/ext4/", "kernel/fs/fuse/", "kernel/fs/overlayfs/",
                "kernel/fs/xfs/", "kernel/lib/", "kernel/net/9p/", "kernel/net/8021q/",
                "kernel/net/bridge/", "kernel/net/core/", "kernel/net/ipv6/", "kernel/net/packet/",

@@ -192,10 +192,6 @@ class Guest:
         if self.incoming:
             self._go_on()
             return
-        self.await_boot()
-
-    def await_boot(self):
-        """Waits for the agent of a kernel that boots."""
         limit = self.boot_seconds * (2 if self.kernel.debug else 1)
         try:
             self._hello.get(timeout=limit)
@@ -258,12 +254,7 @@ class Guest:
                 *qemu.shares("/" if self.root == "9p" else None,
                              self.built.directory.parent, self.share),
                 *qemu.device_words(self.devices), *self.extra,
-                *(["-incoming", self._where_from()] if self.incoming else [])]
-
-    def _where_from(self):
-        """QEMU's argument for the state that it is to go on from: a file's path, or a URI."""
-        given = str(self.incoming)
-        return given if given.startswith("unix:") else f"file:{given}"
+                *(["-incoming", f"file:{self.incoming}"] if self.incoming else [])]
 
     def _channel(self, name):
         """QEMU's argument for the channel NAME, whose other end _socket() has."""
